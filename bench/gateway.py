@@ -17,10 +17,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from uuid import UUID
 
 import aiohttp
@@ -33,6 +33,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
+from bench.load import Load
 from server.gateway import Gateway
 from server.metrics import PredictionMetrics
 from server.route import Instance, Route, Target
@@ -43,21 +44,6 @@ WORKSPACE_ID = UUID(int=1)
 COLUMNS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 BODY = orjson.dumps({"data": {"req_data": [dict(zip(COLUMNS, (5.1, 3.5, 1.4, 0.2), strict=True))]}})
 START_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What the load generator saw in one round."""
-
-    requests: int
-    failures: int
-    seconds: float
-    p50_ms: float
-    p99_ms: float
-
-    @property
-    def rate(self) -> float:
-        return self.requests / self.seconds
 
 
 class OneService:
@@ -131,8 +117,7 @@ async def run_load(socket: str, path: str, *, seconds: float, concurrency: int) 
             for _ in range(concurrency):
                 group.create_task(ask_in_turn(session))
         elapsed = time.perf_counter() - started
-    cuts = quantiles(latencies, n=100)
-    return Load(len(latencies), failures, elapsed, cuts[49] * 1000, cuts[98] * 1000)
+    return Load.of(latencies, failures=failures, seconds=elapsed)
 
 
 def make_package(directory: Path) -> None:

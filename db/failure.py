@@ -11,6 +11,8 @@ import asyncpg
 
 # What a statement raises where the database is away or goes away; another try may succeed.
 DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# What a statement on the reading pool raises where it, or the wait for a connection, took longer than it may.
+READ_TIMEOUTS = (asyncpg.QueryCanceledError, TimeoutError)
 
 
 class DatabaseFailure(Exception):

@@ -1,19 +1,17 @@
 """What happened in a workspace."""
 
 from datetime import datetime
-from functools import partial
-from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
 
-from db import reading
-from db.reading import Record
-from gql.connection import BY_NUMBER, After, Before, Connection, First, Last, connection, page_request
-from gql.context import Info
+from db.reading import Comparison
+from gql.filter import Restriction, restriction
+from gql.mapping import stored
 from gql.scalar import BigInt
 
 
+@stored("audit_event")
 @strawberry.type(
     description="Something that happened in this workspace, numbered in the order in which it became true."
 )
@@ -24,31 +22,14 @@ class AuditEvent:
     data: JSON = strawberry.field(description="Details, by the kind of event.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
 
-    @classmethod
-    def of(cls, row: Record) -> "AuditEvent":
-        return cls(
-            number=row["number"],
-            kind=row["kind"],
-            actor=row["actor"],
-            data=row["data"],
-            occurred_at=row["occurred_at"],
-        )
 
-
-async def audit_events(
-    info: Info, subject_id: UUID | None, first: int | None, after: str | None, last: int | None, before: str | None
-) -> Connection[AuditEvent]:
-    """The events of a workspace, or of one thing in it, the newest first."""
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    page = await reading.audit_events(
-        pool, workspace_id, subject_id, page_request(BY_NUMBER, first, after, last, before)
+@strawberry.input(description="Which events.")
+class AuditEventFilter:
+    kind: list[str] | None = restriction(Restriction("kind"), description="Only those of one of these kinds.")
+    actor: str | None = restriction(Restriction("actor"), description="Only what this token or part of the server did.")
+    occurred_after: datetime | None = restriction(
+        Restriction("occurred_at", "timestamptz", Comparison.AT_LEAST), description="Only from this moment on."
     )
-    return connection(
-        page, BY_NUMBER, AuditEvent.of, partial(reading.count_audit_events, pool, workspace_id, subject_id)
+    occurred_before: datetime | None = restriction(
+        Restriction("occurred_at", "timestamptz", Comparison.BELOW), description="Only before this moment."
     )
-
-
-async def all_audit_events(
-    info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-) -> Connection[AuditEvent]:
-    return await audit_events(info, None, first, after, last, before)

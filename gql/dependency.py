@@ -23,16 +23,6 @@ class Dependency:
     version: str | None = strawberry.field(description="The version that is meant, where one is.")
     restraint: Restraint | None = strawberry.field(description="How the version is meant.")
 
-    @classmethod
-    def of(cls, stored: dict[str, str | None]) -> "Dependency":
-        restraint = stored["restraint"]
-        return cls(
-            installer=stored["installer"] or "",
-            package=stored["package"] or "",
-            version=stored["version"],
-            restraint=Restraint(restraint) if restraint else None,
-        )
-
 
 @strawberry.input(description="A library that the model needs.")
 class DependencyInput:

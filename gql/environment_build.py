@@ -5,8 +5,8 @@ from enum import StrEnum
 
 import strawberry
 
-from db.reading import Record
 from gql.described_enum import described_enum
+from gql.mapping import stored
 
 
 class EnvironmentBuildState(StrEnum):
@@ -22,6 +22,7 @@ described_enum(
 )
 
 
+@stored("environment_build")
 @strawberry.type(description="The build of a version's environment.")
 class EnvironmentBuild:
     state: EnvironmentBuildState = strawberry.field(description="How far it is.")
@@ -33,15 +34,3 @@ class EnvironmentBuild:
     )
     started_at: datetime = strawberry.field(description="When it began.")
     finished_at: datetime | None = strawberry.field(description="When it ended.")
-
-    @classmethod
-    def of(cls, row: Record) -> "EnvironmentBuild":
-        return cls(
-            state=EnvironmentBuildState(row["state"]),
-            digest=row["digest"],
-            runtime=row["runtime"],
-            requirements=list(row["requirements"]),
-            log=row["log"],
-            started_at=row["started_at"],
-            finished_at=row["finished_at"],
-        )

@@ -1,8 +1,5 @@
 """How a container image says that it is well."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import strawberry
 
 from artifacts.health_check import HealthCheckMethod
@@ -24,11 +21,3 @@ class HealthCheck:
     timeout_seconds: int | None = strawberry.field(description="How long to wait for its answer.")
     period_seconds: int | None = strawberry.field(description="How long to wait between two questions.")
     failure_threshold: int | None = strawberry.field(description="How many failures in a row mean that it is not well.")
-
-    @classmethod
-    def of(cls, stored: Mapping[str, Any] | None) -> "HealthCheck | None":
-        if stored is None:
-            return None
-        names = ("url", "command", "initial_delay_seconds", "timeout_seconds", "period_seconds", "failure_threshold")
-        values = {name: stored.get(name) for name in names}
-        return cls(check_method=HealthCheckMethod(stored["check_method"]), **values)

@@ -1,37 +1,30 @@
 """Models, and asking for imports."""
 
 from datetime import datetime
-from functools import partial
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
-from db import reading
-from db.reading import Record
-from gql.connection import (
-    BY_ID,
-    BY_VERSION_NUMBER,
-    After,
-    Before,
-    Connection,
-    First,
-    Last,
-    connection,
-    page_request,
-)
+from gql.connection import Connection
 from gql.context import Info
 from gql.dependency import DependencyInput, read_dependencies
-from gql.identifier import Prefix, decode, encode
-from gql.model_version import ModelVersion, ModelVersionName, version_by_id, versions_of_model
+from gql.described_enum import described_enum
+from gql.filter import OrderDirection, name_restriction, order_choice, order_direction
+from gql.identifier import Prefix
+from gql.mapping import BY_NAME, BY_VERSION_NUMBER, OLDEST_ID, stored
+from gql.model_version import ModelVersion, ModelVersionName
 from gql.node import Node
 from gql.scalar import BigInt
+from gql.stored_field import by_key, newest, to_many
 from gql.user_error import UserError, outcome
-from resolvers import model, version_number
+from resolvers import model
 from resolvers.model import DeploymentType
 
 
-@strawberry.type(description="A model: all versions that were imported under one name.")
+@stored("model", prefix=Prefix.MODEL)
+@strawberry.federation.type(description="A model: all versions that were imported under one name.", keys=["id", "name"])
 class Model(Node):
     name: str = strawberry.field(description="Its name, unique in the workspace.")
     revision: int = strawberry.field(description="Counts its changes.")
@@ -41,38 +34,12 @@ class Model(Node):
     version_count: int = strawberry.field(description="How many versions were ever imported, failed ones too.")
     created_at: datetime = strawberry.field(description="When its first version was imported.")
     created_by: str | None = strawberry.field(description="The token that imported the first version.")
-    key: strawberry.Private[UUID]
-
-    @strawberry.field(description="The highest version that is NORMAL.")
-    async def latest_version(self, info: Info) -> ModelVersion | None:
-        row = await reading.latest_normal_model_version(
-            info.context.installation.pool, info.context.workspace_id, self.key
-        )
-        return ModelVersion.of(row) if row else None
-
-    @strawberry.field(description="Its versions, the highest first.")
-    async def versions(
-        self, info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[ModelVersion]:
-        return await versions_of_model(info, self.key, page_request(BY_VERSION_NUMBER, first, after, last, before))
-
-    @classmethod
-    def of(cls, row: Record) -> "Model":
-        return cls(
-            id=strawberry.ID(encode(Prefix.MODEL, row["id"])),
-            name=row["name"],
-            revision=row["revision"],
-            next_version=version_number.following(row["last_version_number"]),
-            version_count=row["version_count"],
-            created_at=row["created_at"],
-            created_by=row["created_by"],
-            key=row["id"],
-        )
-
-
-async def model_by_id(info: Info, model_id: UUID) -> Model | None:
-    row = await reading.model_by(info.context.installation.pool, info.context.workspace_id, model_id=model_id)
-    return Model.of(row) if row else None
+    latest_version: ModelVersion | None = newest(
+        "model_id", BY_VERSION_NUMBER, view="normal_model_version", description="The highest version that is NORMAL."
+    )
+    versions: Connection[ModelVersion] = to_many(
+        "model_id", BY_VERSION_NUMBER, description="Its versions, the highest first."
+    )
 
 
 @strawberry.input(one_of=True, description="Which model: by its id, or by its name.")
@@ -81,21 +48,27 @@ class ModelBy:
     name: strawberry.Maybe[str] = strawberry.field(description="The model's name.")
 
 
-async def find_model(info: Info, by: Annotated[ModelBy, strawberry.argument(description="Which one.")]) -> Model | None:
-    if by.id is not None:
-        return await model_by_id(info, decode(Prefix.MODEL, by.id.value))
-    assert by.name is not None
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    row = await reading.model_by(pool, workspace_id, name=by.name.value)
-    return Model.of(row) if row else None
+@strawberry.input(description="Which models.")
+class ModelFilter:
+    name_starts_with: str | None = name_restriction()
 
 
-async def models(
-    info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-) -> Connection[Model]:
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    page = await reading.models(pool, workspace_id, page_request(BY_ID, first, after, last, before))
-    return connection(page, BY_ID, Model.of, partial(reading.count_models, pool, workspace_id))
+class ModelOrderField(StrEnum):
+    CREATED_AT = "CREATED_AT"
+    NAME = "NAME"
+
+
+described_enum(
+    ModelOrderField,
+    description="What models can be ordered by.",
+    values={"CREATED_AT": "When its first version was imported.", "NAME": "Its name, by code points."},
+)
+
+
+@strawberry.input(description="In which order.")
+class ModelOrder:
+    field: ModelOrderField = order_choice({ModelOrderField.CREATED_AT: OLDEST_ID, ModelOrderField.NAME: BY_NAME})
+    direction: OrderDirection = order_direction()
 
 
 @strawberry.input(description="A document that explains the model.")
@@ -180,10 +153,11 @@ class ImportModelInput:
 
 @strawberry.type(description="What importModel did.")
 class ImportModelPayload:
-    model_version: ModelVersion | None = strawberry.field(
-        description="The new version, IMPORTING from now on, or null."
+    model_version: ModelVersion | None = by_key(
+        "version_id", description="The new version, IMPORTING from now on, or null."
     )
     errors: list[UserError] = strawberry.field(description="Everything that was wrong; empty where it was done.")
+    version_id: strawberry.Private[UUID | None]
 
 
 async def import_model(
@@ -193,9 +167,7 @@ async def import_model(
     version_id, errors = await outcome(
         model.import_model(context.installation, context.caller, input.read(), idempotency_key=input.idempotency_key)
     )
-    return ImportModelPayload(
-        model_version=await version_by_id(info, version_id) if version_id else None, errors=errors
-    )
+    return ImportModelPayload(version_id=version_id, errors=errors)
 
 
 @strawberry.input(description="A version whose import failed, to be tried again under its number.")
@@ -226,8 +198,9 @@ class RetryImportInput:
 
 @strawberry.type(description="What retryImport did.")
 class RetryImportPayload:
-    model_version: ModelVersion | None = strawberry.field(description="The version, IMPORTING again, or null.")
+    model_version: ModelVersion | None = by_key("version_id", description="The version, IMPORTING again, or null.")
     errors: list[UserError] = strawberry.field(description="Everything that was wrong; empty where it was done.")
+    version_id: strawberry.Private[UUID | None]
 
 
 async def retry_import(
@@ -237,6 +210,4 @@ async def retry_import(
     version_id, errors = await outcome(
         model.retry_import(context.installation, context.caller, input.read(), idempotency_key=input.idempotency_key)
     )
-    return RetryImportPayload(
-        model_version=await version_by_id(info, version_id) if version_id else None, errors=errors
-    )
+    return RetryImportPayload(version_id=version_id, errors=errors)

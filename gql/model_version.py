@@ -2,47 +2,43 @@
 
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, TypeAlias
-from uuid import UUID
 
 import strawberry
 
 from artifacts.ai_engine import AiEngine
-from db import reading
-from db.reading import Record
+from db.reading import Comparison
 from gql.api_operation import ApiOperation
-from gql.audit_event import AuditEvent, audit_events
-from gql.background_operation import BackgroundOperation, latest_operation
-from gql.connection import (
-    BY_ID,
-    BY_PATH,
-    BY_VERSION_NUMBER,
-    After,
-    Before,
-    Connection,
-    First,
-    Last,
-    connection,
-    page_request,
-)
-from gql.context import Info
+from gql.audit_event import AuditEvent
+from gql.background_operation import BackgroundOperation
+from gql.bad_input import Unmatchable
+from gql.connection import Connection
+from gql.context import Context
 from gql.dependency import Dependency
 from gql.described_enum import described_enum
 from gql.environment_build import EnvironmentBuild
+from gql.filter import (
+    OrderDirection,
+    Restriction,
+    created_after,
+    created_before,
+    order_choice,
+    order_direction,
+    restriction,
+)
 from gql.health_check import HealthCheck
-from gql.identifier import Prefix, decode, encode
-from gql.model_file import ModelFile, file_page
+from gql.identifier import Prefix
+from gql.mapping import BY_ID, BY_PATH, BY_SIZE, NEWEST_NUMBER, OLDEST_ID, stored
+from gql.model_file import ModelFile
 from gql.node import Node
 from gql.scalar import URL, BigInt
 from gql.storage_location import StorageLocation
+from gql.stored_field import computed, embedded, inline, newest, to_many, to_one
 from gql.training_job import TrainingJobVersion
-from gql.training_job import version_by_id as training_job_version_by_id
-from gql.user_error import UserError, stored_errors, user_error
-from resolvers import version_number
+from gql.user_error import PackageProblem, UserError, user_error
 from resolvers.download import file_url
 from resolvers.model import DeploymentType
-from resolvers.service import deployment_blockers
+from resolvers.service import Deployable, deployment_blockers
 
 if TYPE_CHECKING:
     from gql.model import Model
@@ -102,16 +98,12 @@ class ModelDocument:
 
 @strawberry.type(description="The version came from the output of a training job.")
 class TrainingJobSource:
-    location: StorageLocation | None = strawberry.field(
-        description="The model directory that was imported, once it was found."
+    location: StorageLocation | None = inline(
+        "source_", present="key", description="The model directory that was imported, once it was found."
     )
-    version_id: strawberry.Private[UUID]
-
-    @strawberry.field(description="The training job version.")
-    async def training_job_version(self, info: Info) -> TrainingJobVersion:
-        version = await training_job_version_by_id(info, self.version_id)
-        assert version is not None
-        return version
+    training_job_version: TrainingJobVersion = to_one(
+        "training_job_version_id", description="The training job version."
+    )
 
 
 ModelSource: TypeAlias = Annotated[
@@ -119,11 +111,15 @@ ModelSource: TypeAlias = Annotated[
 ]
 
 
+async def _inference_code_url(context: Context, path: str, sha256: str) -> URL:
+    return URL(await file_url(context.installation, path, sha256))
+
+
 @strawberry.type(description="The code that answers predictions.")
 class InferenceCode:
     path: str = strawberry.field(description="The file, relative to the model directory.")
-    location: StorageLocation = strawberry.field(description="Where it was imported from.")
-    url: URL = strawberry.field(description="Opens the imported copy; good for an hour.")
+    location: StorageLocation = inline("", description="Where it was imported from.")
+    url: URL = computed(_inference_code_url, description="Opens the imported copy; good for an hour.")
 
 
 @strawberry.type(description="The least that an instance of the version needs.")
@@ -142,18 +138,37 @@ class ModelMetrics:
     accuracy: float | None = strawberry.field(description="The accuracy.")
 
 
-@strawberry.type(description="A version of a model. What is not known yet, or was never found, is null.")
+def _deployable_as(context: Context, version: Deployable) -> list[DeploymentType]:
+    kinds = [DeploymentType(kind) for kind in version.deployment_types]
+    return [kind for kind in kinds if not deployment_blockers(context.installation, version, kind)]
+
+
+def _deployment_blockers(context: Context, version: Deployable) -> list[UserError]:
+    kinds = [DeploymentType(kind) for kind in version.deployment_types] or [DeploymentType.REAL_TIME]
+    blockers = [blocker for kind in kinds for blocker in deployment_blockers(context.installation, version, kind)]
+    return [user_error(blocker) for blocker in {blocker.message: blocker for blocker in blockers}.values()]
+
+
+@stored("model_version", prefix=Prefix.MODEL_VERSION)
+@strawberry.federation.type(
+    description="A version of a model. What is not known yet, or was never found, is null.",
+    keys=["id", "modelName version"],
+)
 class ModelVersion(Node):
     model_name: str = strawberry.field(description="The model's name.")
     version: str = strawberry.field(description="The version's number, such as 0.0.1; never used twice.")
     status: ModelVersionStatus = strawberry.field(description="How far it is.")
     revision: int = strawberry.field(description="Counts its changes.")
-    problems: list[UserError] = strawberry.field(description="Why its import failed: everything at once.")
-    warnings: list[UserError] = strawberry.field(description="What was doubtful and let through.")
+    problems: list[UserError] = embedded(
+        "problems", type=PackageProblem, description="Why its import failed: everything at once."
+    )
+    warnings: list[UserError] = embedded(
+        "warnings", type=PackageProblem, description="What was doubtful and let through."
+    )
     description: str | None = strawberry.field(description="What it is about.")
     labels: list[str] = strawberry.field(description="Its labels.")
-    documents: list[ModelDocument] = strawberry.field(description="Documents that explain it.")
-    source: ModelSource = strawberry.field(description="Where it was imported from.")
+    documents: list[ModelDocument] = embedded("documents", description="Documents that explain it.")
+    source: ModelSource = inline("", type_column="source_type", description="Where it was imported from.")
     origin: ModelOrigin = strawberry.field(description="Where it comes from.")
     ai_engine: AiEngine | None = strawberry.field(description="What it was made with.")
     algorithm: str | None = strawberry.field(
@@ -166,17 +181,19 @@ class ModelVersion(Node):
     deployment_types: list[DeploymentType] = strawberry.field(
         description="What it may be deployed as: chosen at its import, or all that the package can serve."
     )
-    apis: list[ApiOperation] = strawberry.field(description="How it is asked: its input and output parameters.")
-    dependencies: list[Dependency] = strawberry.field(
-        description="The libraries that it needs, in the order of installation."
+    apis: list[ApiOperation] = embedded("apis", description="How it is asked: its input and output parameters.")
+    dependencies: list[Dependency] = embedded(
+        "dependencies", description="The libraries that it needs, in the order of installation."
     )
-    minimum_inference_specification: MinimumInferenceSpecification | None = strawberry.field(
-        description="The least that an instance needs, as chosen at the import."
+    minimum_inference_specification: MinimumInferenceSpecification | None = inline(
+        "minimum_", present="amount", description="The least that an instance needs, as chosen at the import."
     )
-    metrics: ModelMetrics | None = strawberry.field(
-        description="The training job's evaluation, or what the config says."
+    metrics: ModelMetrics | None = embedded(
+        "metrics", description="The training job's evaluation, or what the config says."
     )
-    health_check: HealthCheck | None = strawberry.field(description="How it says that it is well; of images only.")
+    health_check: HealthCheck | None = embedded(
+        "health_check", description="How it says that it is well; of images only."
+    )
     config: str | None = strawberry.field(
         description="The config in force: the package's, with the importer's choices."
     )
@@ -186,150 +203,35 @@ class ModelVersion(Node):
     )
     created_at: datetime = strawberry.field(description="When its import was asked for.")
     created_by: str | None = strawberry.field(description="The token that asked for it.")
-    row: strawberry.Private[Record]
-
-    @strawberry.field(description="The model that it is a version of.")
-    async def model(self, info: Info) -> Annotated["Model", strawberry.lazy("gql.model")]:
-        from gql.model import model_by_id
-
-        found = await model_by_id(info, self.row["model_id"])
-        assert found is not None
-        return found
-
-    @strawberry.field(description="The newest operation on it: its import.")
-    async def operation(self, info: Info) -> BackgroundOperation | None:
-        return await latest_operation(info, self.row)
-
-    @strawberry.field(description="What it can be deployed as now, on this installation's engine.")
-    def deployable_as(self, info: Info) -> list[DeploymentType]:
-        return [
-            kind for kind in self.deployment_types if not deployment_blockers(info.context.installation, self.row, kind)
-        ]
-
-    @strawberry.field(description="Why it cannot be deployed as some of its types.")
-    def deployment_blockers(self, info: Info) -> list[UserError]:
-        blockers = {
-            blocker.message: blocker
-            for kind in self.deployment_types or [DeploymentType.REAL_TIME]
-            for blocker in deployment_blockers(info.context.installation, self.row, kind)
-        }
-        return [user_error(blocker) for blocker in blockers.values()]
-
-    @strawberry.field(description="The code that answers predictions; null where the package holds none.")
-    async def inference_code(self, info: Info) -> InferenceCode | None:
-        path = self.row["inference_code_path"]
-        url = path and await file_url(info.context.installation, info.context.caller, self.row["id"], path)
-        if not url:
-            return None
-        location = StorageLocation(store=self.row["source_store"], key=f"{self.row['source_key']}/{path}")
-        return InferenceCode(path=path, location=location, url=URL(url))
-
-    @strawberry.field(description="Its files, in the order of their paths.")
-    async def files(
-        self, info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[ModelFile]:
-        return await file_page(info, self.row["id"], page_request(BY_PATH, first, after, last, before))
-
-    @strawberry.field(description="The newest build of its environment; null where none was needed.")
-    async def build(self, info: Info) -> EnvironmentBuild | None:
-        row = await reading.latest_environment_build(
-            info.context.installation.pool, info.context.workspace_id, self.row["id"]
-        )
-        return EnvironmentBuild.of(row) if row else None
-
-    @strawberry.field(description="The services that run it.")
-    async def services(
-        self, info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[Annotated["Service", strawberry.lazy("gql.service")]]:
-        from gql.service import service_page
-
-        return await service_page(info, None, self.row["id"], page_request(BY_ID, first, after, last, before))
-
-    @strawberry.field(description="What happened to it, the newest first.")
-    async def audit_events(
-        self, info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[AuditEvent]:
-        return await audit_events(info, self.row["id"], first, after, last, before)
-
-    @classmethod
-    def of(cls, row: Record) -> "ModelVersion":
-        return cls(
-            id=strawberry.ID(encode(Prefix.MODEL_VERSION, row["id"])),
-            model_name=row["model_name"],
-            version=row["version"],
-            status=ModelVersionStatus(row["status"]),
-            revision=row["revision"],
-            problems=stored_errors(row["problems"]),
-            warnings=stored_errors(row["warnings"]),
-            description=row["description"],
-            labels=list(row["labels"]),
-            documents=[ModelDocument(**document) for document in row["documents"]],
-            source=_source(row),
-            origin=ModelOrigin(row["origin"]),
-            ai_engine=AiEngine(row["ai_engine"]) if row["ai_engine"] else None,
-            algorithm=row["algorithm"],
-            requested_runtime=row["requested_runtime"],
-            runtime=row["runtime"],
-            deployment_types=[
-                DeploymentType(kind) for kind in row["deployment_types"] or row["chosen_deployment_types"] or ()
-            ],
-            apis=[ApiOperation.of(api) for api in row["apis"]],
-            dependencies=[Dependency.of(dependency) for dependency in row["dependencies"]],
-            minimum_inference_specification=_minimum(row),
-            metrics=_metrics(row["metrics"]),
-            health_check=HealthCheck.of(row["health_check"]),
-            config=row["config"],
-            size_bytes=row["size_bytes"],
-            digest=row["digest"].hex() if row["digest"] else None,
-            created_at=row["created_at"],
-            created_by=row["created_by"],
-            row=row,
-        )
-
-
-def _source(row: Record) -> TrainingJobSource:
-    location = StorageLocation(store=row["source_store"], key=row["source_key"]) if row["source_key"] else None
-    return TrainingJobSource(location=location, version_id=row["training_job_version_id"])
-
-
-def _minimum(row: Record) -> MinimumInferenceSpecification | None:
-    amounts = {
-        "cpu_count": row["minimum_cpu_count"],
-        "memory_bytes": row["minimum_memory_bytes"],
-        "gpu_count": row["minimum_gpu_count"],
-        "ascend_count": row["minimum_ascend_count"],
-    }
-    if all(amount is None for amount in amounts.values()):
-        return None
-    return MinimumInferenceSpecification(**amounts)
-
-
-def _metrics(metrics: dict[str, float] | None) -> ModelMetrics | None:
-    if not metrics:
-        return None
-    return ModelMetrics(**{name: metrics.get(name) for name in ("f1", "recall", "precision", "accuracy")})
-
-
-async def version_by_id(info: Info, version_id: UUID) -> ModelVersion | None:
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    row = await reading.model_version_by_id(pool, workspace_id, version_id)
-    return ModelVersion.of(row) if row and row["deleted_at"] is None else None
-
-
-async def version_page(
-    info: Info, statuses: list[str] | None, training_job_version_id: UUID | None, request: reading.PageRequest
-) -> Connection[ModelVersion]:
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    page = await reading.model_versions(pool, workspace_id, statuses, training_job_version_id, request)
-    count = partial(reading.count_model_versions, pool, workspace_id, statuses, training_job_version_id)
-    return connection(page, BY_ID, ModelVersion.of, count)
-
-
-async def versions_of_model(info: Info, model_id: UUID, request: reading.PageRequest) -> Connection[ModelVersion]:
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    page = await reading.versions_of_model(pool, workspace_id, model_id, request)
-    count = partial(reading.count_versions_of_model, pool, workspace_id, model_id)
-    return connection(page, BY_VERSION_NUMBER, ModelVersion.of, count)
+    model: Annotated["Model", strawberry.lazy("gql.model")] = to_one(
+        "model_id", description="The model that it is a version of."
+    )
+    operation: BackgroundOperation | None = newest(
+        "subject_id", BY_ID, description="The newest operation on it: its import."
+    )
+    deployable_as: list[DeploymentType] = computed(
+        _deployable_as, description="What it can be deployed as now, on this installation's engine."
+    )
+    deployment_blockers: list[UserError] = computed(
+        _deployment_blockers, description="Why it cannot be deployed as some of its types."
+    )
+    inference_code: InferenceCode | None = inline(
+        "inference_code_",
+        present="sha256",
+        description="The code that answers predictions; null where the package holds none.",
+    )
+    files: Connection[ModelFile] = to_many(
+        "model_version_id", BY_PATH, description="Its files, in the order of their paths."
+    )
+    build: EnvironmentBuild | None = newest(
+        "model_version_id", BY_ID, description="The newest build of its environment; null where none was needed."
+    )
+    services: Connection[Annotated["Service", strawberry.lazy("gql.service")]] = to_many(
+        "model_version_id", view="service_of_model_version", description="The services that run it."
+    )
+    audit_events: Connection[AuditEvent] = to_many(
+        "subject_id", NEWEST_NUMBER, description="What happened to it, the newest first."
+    )
 
 
 @strawberry.input(description="A version by its model's name and its number.")
@@ -346,36 +248,53 @@ class ModelVersionBy:
     )
 
 
-async def find_model_version(
-    info: Info, by: Annotated[ModelVersionBy, strawberry.argument(description="Which one.")]
-) -> ModelVersion | None:
-    if by.id is not None:
-        return await version_by_id(info, decode(Prefix.MODEL_VERSION, by.id.value))
-    assert by.name is not None
-    number = version_number.parse(by.name.value.version)
-    if number is None:
-        return None
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    row = await reading.model_version_by_name(pool, workspace_id, by.name.value.model_name, number)
-    return ModelVersion.of(row) if row and row["deleted_at"] is None else None
+def _digest(given: str, _context: Context) -> bytes:
+    try:
+        return bytes.fromhex(given)
+    except ValueError as error:
+        raise Unmatchable from error
 
 
 @strawberry.input(description="Which versions.")
 class ModelVersionFilter:
-    status: list[ModelVersionStatus] | None = strawberry.field(
-        default=None, description="Only those in one of these states."
+    status: list[ModelVersionStatus] | None = restriction(
+        Restriction("status"), description="Only those in one of these states."
     )
+    model_name: str | None = restriction(Restriction("model_name"), description="Only those of this model.")
+    ai_engine: list[AiEngine] | None = restriction(
+        Restriction("ai_engine"), description="Only those made with one of these."
+    )
+    label: str | None = restriction(
+        Restriction("labels", comparison=Comparison.CONTAINS), description="Only those with this label."
+    )
+    digest: str | None = restriction(
+        Restriction("digest_bytes", "bytea", read=_digest), description="Only those of this digest, in hexadecimal."
+    )
+    training_job_name: str | None = restriction(
+        Restriction("training_job_name"), description="Only those that came from this training job."
+    )
+    created_after: datetime | None = created_after()
+    created_before: datetime | None = created_before()
 
 
-async def model_versions(
-    info: Info,
-    filter: Annotated[
-        ModelVersionFilter | None, strawberry.argument(description="Which ones; all if left out.")
-    ] = None,
-    first: First = 20,
-    after: After = None,
-    last: Last = None,
-    before: Before = None,
-) -> Connection[ModelVersion]:
-    statuses = [status.value for status in filter.status] if filter and filter.status is not None else None
-    return await version_page(info, statuses, None, page_request(BY_ID, first, after, last, before))
+class ModelVersionOrderField(StrEnum):
+    CREATED_AT = "CREATED_AT"
+    SIZE_BYTES = "SIZE_BYTES"
+
+
+described_enum(
+    ModelVersionOrderField,
+    description="What versions can be ordered by.",
+    values={
+        "CREATED_AT": "When its import was asked for.",
+        "SIZE_BYTES": "The size of its package; one that is not known counts as 0.",
+    },
+)
+
+
+@strawberry.input(description="In which order.")
+class ModelVersionOrder:
+    field: ModelVersionOrderField = order_choice(
+        {ModelVersionOrderField.CREATED_AT: OLDEST_ID, ModelVersionOrderField.SIZE_BYTES: BY_SIZE}
+    )
+    direction: OrderDirection = order_direction()

@@ -1,12 +1,14 @@
 """Test calls to real-time services."""
 
 from typing import Annotated, cast
+from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
 
 from gql.context import Info
 from gql.model_version import ModelVersion
+from gql.stored_field import by_key
 from gql.user_error import UserError, outcome
 from resolvers import prediction
 
@@ -21,8 +23,9 @@ class PredictInput:
 @strawberry.type(description="What a service answered.")
 class PredictPayload:
     json: JSON | None = strawberry.field(description="The answer, or null.")
-    model_version: ModelVersion | None = strawberry.field(description="The version that answered.")
+    model_version: ModelVersion | None = by_key("version_id", description="The version that answered.")
     errors: list[UserError] = strawberry.field(description="What went wrong; empty where the service answered.")
+    version_id: strawberry.Private[UUID | None]
 
 
 async def predict(
@@ -40,6 +43,5 @@ async def predict(
         )
     )
     if answered is None:
-        return PredictPayload(json=None, model_version=None, errors=errors)
-    version = ModelVersion.of(answered.model_version) if answered.model_version else None
-    return PredictPayload(json=cast(JSON, answered.json), model_version=version, errors=[])
+        return PredictPayload(json=None, errors=errors, version_id=None)
+    return PredictPayload(json=cast(JSON, answered.json), errors=[], version_id=answered.model_version_id)

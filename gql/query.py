@@ -1,27 +1,51 @@
 """The root of all queries."""
 
+from typing import Annotated, TypeAlias
+
 import strawberry
+from strawberry.federation.schema import FederationAny
 
 from gql.ai_engine import Runtime, runtimes
-from gql.audit_event import AuditEvent, all_audit_events
-from gql.background_operation import BackgroundOperation, background_operation, background_operations
+from gql.audit_event import AuditEvent, AuditEventFilter
+from gql.background_operation import BackgroundOperation, BackgroundOperationFilter
 from gql.built_in_algorithm import BuiltInAlgorithm, built_in_algorithms
 from gql.connection import Connection
+from gql.context import Info
+from gql.federation import subgraph_sdl
+from gql.identifier import Prefix
 from gql.inference_specification import InferenceSpecification, inference_specifications
-from gql.model import Model, find_model, models
-from gql.model_version import ModelVersion, find_model_version, model_versions
+from gql.mapping import NEWEST_NUMBER
+from gql.model import Model, ModelBy, ModelFilter, ModelOrder
+from gql.model_version import ModelVersion, ModelVersionBy, ModelVersionFilter, ModelVersionOrder
 from gql.modelyard import Modelyard, modelyard
 from gql.node import Node
-from gql.node_lookup import node, nodes
-from gql.service import Service, find_service, services
+from gql.service import RealTimeService, Service, ServiceBy, ServiceFilter, ServiceOrder
+from gql.stored_field import every, find, to_many
 from gql.training_job import (
     TrainingJob,
+    TrainingJobBy,
+    TrainingJobFilter,
+    TrainingJobOrder,
     TrainingJobVersion,
-    find_training_job,
-    training_job_versions,
-    training_jobs,
+    TrainingJobVersionFilter,
+    TrainingJobVersionOrder,
 )
-from gql.upload import Upload, uploads
+from gql.upload import Upload
+from gql.workspace import workspace_by_id
+
+Entity: TypeAlias = Annotated[
+    TrainingJob | TrainingJobVersion | Model | ModelVersion | RealTimeService,
+    strawberry.union("_Entity", description="What other graphs may refer to and extend."),
+]
+
+
+@strawberry.type(name="_Service", description="This graph, as gateways compose it with others.")
+class ServiceDefinition:
+    sdl: str = strawberry.field(description="The graph in the definition language, with federation's directives.")
+
+
+def service_definition(info: Info) -> ServiceDefinition:
+    return ServiceDefinition(sdl=subgraph_sdl(info.schema))
 
 
 @strawberry.type(description="What can be read. Everything is of the workspace that the request is signed in to.")
@@ -29,47 +53,80 @@ class Query:
     modelyard: Modelyard = strawberry.field(
         resolver=modelyard, description="Who is asking, and what this server can do."
     )
-    training_jobs: Connection[TrainingJob] = strawberry.field(
-        resolver=training_jobs, description="The training jobs, the newest first."
+    training_jobs: Connection[TrainingJob] = to_many(
+        filter=TrainingJobFilter, order_by=TrainingJobOrder, description="The training jobs, the newest first."
     )
-    training_job: TrainingJob | None = strawberry.field(
-        resolver=find_training_job, description="A training job; null where there is none."
+    training_job: TrainingJob | None = find(
+        "by", TrainingJobBy, said="Which one.", description="A training job; null where there is none."
     )
-    training_job_versions: Connection[TrainingJobVersion] = strawberry.field(
-        resolver=training_job_versions, description="The versions of all training jobs, the newest first."
+    training_job_versions: Connection[TrainingJobVersion] = to_many(
+        filter=TrainingJobVersionFilter,
+        order_by=TrainingJobVersionOrder,
+        description="The versions of all training jobs, the newest first.",
     )
     built_in_algorithms: list[BuiltInAlgorithm] = strawberry.field(
         resolver=built_in_algorithms, description="The algorithms whose output needs neither code nor config."
     )
-    models: Connection[Model] = strawberry.field(resolver=models, description="The models, the newest first.")
-    model: Model | None = strawberry.field(resolver=find_model, description="A model; null where there is none.")
-    model_version: ModelVersion | None = strawberry.field(
-        resolver=find_model_version, description="A version of a model; null where there is none."
+    models: Connection[Model] = to_many(
+        filter=ModelFilter, order_by=ModelOrder, description="The models, the newest first."
     )
-    model_versions: Connection[ModelVersion] = strawberry.field(
-        resolver=model_versions, description="The versions of all models, the newest first."
+    model: Model | None = find("by", ModelBy, said="Which one.", description="A model; null where there is none.")
+    model_version: ModelVersion | None = find(
+        "by", ModelVersionBy, said="Which one.", description="A version of a model; null where there is none."
+    )
+    model_versions: Connection[ModelVersion] = to_many(
+        filter=ModelVersionFilter,
+        order_by=ModelVersionOrder,
+        description="The versions of all models, the newest first.",
     )
     runtimes: list[Runtime] = strawberry.field(
         resolver=runtimes, description="The runtimes that packages ask for, and which of them there are here."
     )
-    services: Connection[Service] = strawberry.field(resolver=services, description="The services, the newest first.")
-    service: Service | None = strawberry.field(
-        resolver=find_service, description="A service; null where there is none."
+    services: Connection[Service] = to_many(
+        filter=ServiceFilter, order_by=ServiceOrder, description="The services, the newest first."
+    )
+    service: Service | None = find(
+        "by", ServiceBy, said="Which one.", description="A service; null where there is none."
     )
     inference_specifications: list[InferenceSpecification] = strawberry.field(
         resolver=inference_specifications, description="The sizes that instances can have."
     )
-    uploads: Connection[Upload] = strawberry.field(resolver=uploads, description="The uploads, the newest first.")
-    background_operations: Connection[BackgroundOperation] = strawberry.field(
-        resolver=background_operations, description="The background operations, the newest first."
+    uploads: Connection[Upload] = to_many(description="The uploads, the newest first.")
+    background_operations: Connection[BackgroundOperation] = to_many(
+        filter=BackgroundOperationFilter, description="The background operations, the newest first."
     )
-    background_operation: BackgroundOperation | None = strawberry.field(
-        resolver=background_operation, description="A background operation; null where there is none."
+    background_operation: BackgroundOperation | None = find(
+        "id",
+        strawberry.ID,
+        said="The operation's id.",
+        description="A background operation; null where there is none.",
     )
-    audit_events: Connection[AuditEvent] = strawberry.field(
-        resolver=all_audit_events, description="What happened in the workspace, the newest first."
+    audit_events: Connection[AuditEvent] = to_many(
+        order=NEWEST_NUMBER,
+        filter=AuditEventFilter,
+        description="What happened in the workspace, the newest first.",
     )
-    node: Node | None = strawberry.field(resolver=node, description="Anything by its id; null where there is none.")
-    nodes: list[Node | None] = strawberry.field(
-        resolver=nodes, description="Several things by their ids, in their order; null where there is none."
+    node: Node | None = every(
+        "id",
+        strawberry.ID,
+        said="Its id.",
+        description="Anything by its id; null where there is none.",
+        elsewhere={Prefix.WORKSPACE: workspace_by_id},
+    )
+    nodes: list[Node | None] = every(
+        "ids",
+        list[strawberry.ID],
+        said="Their ids, at most 100.",
+        description="Several things by their ids, in their order; null where there is none.",
+        elsewhere={Prefix.WORKSPACE: workspace_by_id},
+    )
+    entities: list[Entity | None] = every(
+        "representations",
+        list[FederationAny],
+        said="Their types and keys, at most 1,000.",
+        description="For gateways: the objects that they know by a type and a key, in their order.",
+        name="_entities",
+    )
+    definition: ServiceDefinition = strawberry.field(
+        resolver=service_definition, name="_service", description="For gateways: this graph."
     )

@@ -37,7 +37,9 @@ def _moment(value: object) -> datetime:
 
 
 def _utc_text(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """As Postgres writes it too: no more digits of the second than there are."""
+    text = value.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return f"{text.rstrip('0')}Z" if "." in text else f"{text}Z"
 
 
 BigInt = NewType("BigInt", int)

@@ -1,37 +1,72 @@
 """The schema as a whole."""
 
-import strawberry
-from graphql import GraphQLError
-from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from __future__ import annotations
 
-from gql.extensions import extensions
+from collections.abc import Iterable
+from typing import Any, Final
+
+import strawberry.federation
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
+
+from gql.definition import mark_one_of
+from gql.execution import Execution
+from gql.federation import client_sdl, entity_keys, hide_directives
 from gql.limits import Limits
 from gql.mutation import Mutation
 from gql.query import Query
 from gql.scalar import SCALARS
 from gql.service import RealTimeService
+from gql.stored_resolver import attach
 from gql.user_error import ERROR_TYPES
 from resolvers.errors import Refusal
 
-
-class Schema(strawberry.Schema):
-    """Errors are logged where they are masked, callers' mistakes nowhere."""
-
-    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Strawberry would log each of them as a fault."""
+FEDERATION_VERSION: Final = "2.3"
+ALL_OPERATIONS = (OperationType.QUERY, OperationType.MUTATION, OperationType.SUBSCRIPTION)
 
 
-def build_schema(limits: Limits) -> Schema:
+class Schema(strawberry.federation.Schema):
+    """Strawberry's schema, with an execution of its own. `caller_faults` are exceptions that callers may read."""
+
+    def __init__(
+        self, *, limits: Limits, caller_faults: tuple[type[Exception], ...] = (), plans: bool = True, **parts: Any
+    ) -> None:
+        super().__init__(**parts, federation_version=FEDERATION_VERSION)
+        hide_directives(self)
+        keys = entity_keys(self)
+        mark_one_of(self._schema)
+        attach(self._schema, keys)
+        self.execution = Execution(self._schema, limits, keys, caller_faults, has_plans=plans)
+
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """Raises what Strawberry's HTTP view answers itself: no document, an unknown operation, one not allowed."""
+        allowed = ALL_OPERATIONS if allowed_operation_types is None else allowed_operation_types
+        return await self.execution.execute(query, variable_values or {}, context_value, operation_name, allowed)
+
+
+def build_schema(limits: Limits, *, plans: bool = True) -> Schema:
+    """Without `plans` everything is answered by graphql-core."""
     return Schema(
         query=Query,
         mutation=Mutation,
         types=[RealTimeService, *ERROR_TYPES],
-        extensions=extensions(limits, caller_faults=(Refusal,)),
         config=StrawberryConfig(scalar_map=SCALARS),
+        limits=limits,
+        caller_faults=(Refusal,),
+        plans=plans,
     )
 
 
 def print_schema() -> str:
     """The schema in the definition language, as schema.graphql holds it."""
-    return build_schema(Limits()).as_str() + "\n"
+    return client_sdl(build_schema(Limits())) + "\n"

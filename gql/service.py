@@ -1,34 +1,25 @@
 """Services: versions that answer predictions."""
 
 from datetime import datetime
-from functools import partial
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
-from db import reading
-from db.reading import Record
-from gql.audit_event import AuditEvent, audit_events
-from gql.background_operation import BackgroundOperation, latest_operation
-from gql.connection import (
-    BY_ID,
-    BY_NUMBER,
-    After,
-    Before,
-    Connection,
-    First,
-    Last,
-    connection,
-    page_request,
-)
-from gql.context import Info
+from gql.audit_event import AuditEvent
+from gql.background_operation import BackgroundOperation
+from gql.connection import Connection
+from gql.context import Context, Info
 from gql.described_enum import described_enum
-from gql.identifier import Prefix, decode, encode
-from gql.log_line import LogLine, log_page
+from gql.filter import OrderDirection, Restriction, name_restriction, order_choice, order_direction, restriction
+from gql.identifier import Prefix, encode
+from gql.log_line import LogLine
+from gql.mapping import BY_ID, BY_NAME, BY_NUMBER, BY_POSITION, NEWEST_NUMBER, OLDEST_ID, stored
 from gql.node import Node
 from gql.scalar import URL
 from gql.service_target import ServiceTarget, ServiceTargetInput
+from gql.stored_field import by_key, computed, newest, rows, to_many
 from gql.user_error import UserError, outcome
 from resolvers import service
 from resolvers.model import DeploymentType
@@ -56,7 +47,8 @@ described_enum(
 )
 
 
-@strawberry.interface(description="Something deployed. What it is depends on its type.")
+@stored("service", prefix=Prefix.SERVICE, type_column="type_name")
+@strawberry.federation.interface(description="Something deployed. What it is depends on its type.", keys=["id", "name"])
 class Service(Node):
     name: str = strawberry.field(description="Its name, unique among the workspace's services.")
     description: str | None = strawberry.field(description="What it is about.")
@@ -68,70 +60,28 @@ class Service(Node):
     revision: int = strawberry.field(description="Counts what was asked of it.")
     created_at: datetime = strawberry.field(description="When it was first deployed.")
     created_by: str | None = strawberry.field(description="The token that deployed it.")
-    row: strawberry.Private[Record]
-
-    @strawberry.field(description="The newest operation on it.")
-    async def operation(self, info: Info) -> BackgroundOperation | None:
-        return await latest_operation(info, self.row)
-
-    @strawberry.field(description="What its instances printed, the oldest first; ask with `last` for the newest.")
-    async def logs(
-        self, info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[LogLine]:
-        return await log_page(info, self.row["id"], page_request(BY_NUMBER, first, after, last, before))
-
-    @strawberry.field(description="What happened to it, the newest first.")
-    async def audit_events(
-        self, info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[AuditEvent]:
-        return await audit_events(info, self.row["id"], first, after, last, before)
+    operation: BackgroundOperation | None = newest("subject_id", BY_ID, description="The newest operation on it.")
+    logs: Connection[LogLine] = to_many(
+        "service_id",
+        BY_NUMBER,
+        description="What its instances printed, the oldest first; ask with `last` for the newest.",
+    )
+    audit_events: Connection[AuditEvent] = to_many(
+        "subject_id", NEWEST_NUMBER, description="What happened to it, the newest first."
+    )
 
 
-@strawberry.type(description="A service that answers predictions one by one.")
+def _prediction_url(context: Context, id: UUID) -> URL:
+    return URL(f"{context.predictions_url}/{encode(Prefix.SERVICE, id)}")
+
+
+@stored("service", prefix=Prefix.SERVICE, type_column="type_name")
+@strawberry.federation.type(description="A service that answers predictions one by one.", keys=["id", "name"])
 class RealTimeService(Service):
-    @strawberry.field(description="Where to send predictions, with the token that signs in here.")
-    def prediction_url(self, info: Info) -> URL:
-        return URL(f"{info.context.predictions_url}/{self.id}")
-
-    @strawberry.field(description="The versions that it runs.")
-    async def targets(self, info: Info) -> list[ServiceTarget]:
-        rows = await reading.service_targets(info.context.installation.pool, info.context.workspace_id, self.row["id"])
-        return [ServiceTarget.of(row) for row in rows]
-
-    @classmethod
-    def of(cls, row: Record) -> "RealTimeService":
-        return cls(
-            id=strawberry.ID(encode(Prefix.SERVICE, row["id"])),
-            name=row["name"],
-            description=row["description"],
-            deployment_type=DeploymentType(row["deployment_type"]),
-            status=ServiceStatus(row["status"]),
-            status_message=row["status_message"],
-            progress=row["progress"],
-            desired_state=ServiceDesiredState(row["desired_state"]),
-            revision=row["revision"],
-            created_at=row["created_at"],
-            created_by=row["created_by"],
-            row=row,
-        )
-
-
-async def service_by_id(info: Info, service_id: UUID) -> Service | None:
-    row = await reading.service_by(info.context.installation.pool, info.context.workspace_id, service_id=service_id)
-    return RealTimeService.of(row) if row else None
-
-
-async def service_page(
-    info: Info, statuses: list[str] | None, model_version_id: UUID | None, request: reading.PageRequest
-) -> Connection[Service]:
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    page = await reading.services(pool, workspace_id, statuses, model_version_id, request)
-    count = partial(reading.count_services, pool, workspace_id, statuses, model_version_id)
-
-    def node(row: Record) -> Service:
-        return RealTimeService.of(row)
-
-    return connection(page, BY_ID, node, count)
+    prediction_url: URL = computed(
+        _prediction_url, description="Where to send predictions, with the token that signs in here."
+    )
+    targets: list[ServiceTarget] = rows("service_id", BY_POSITION, description="The versions that it runs.")
 
 
 @strawberry.input(one_of=True, description="Which service: by its id, or by its name.")
@@ -140,33 +90,33 @@ class ServiceBy:
     name: strawberry.Maybe[str] = strawberry.field(description="The service's name.")
 
 
-async def find_service(
-    info: Info, by: Annotated[ServiceBy, strawberry.argument(description="Which one.")]
-) -> Service | None:
-    if by.id is not None:
-        return await service_by_id(info, decode(Prefix.SERVICE, by.id.value))
-    assert by.name is not None
-    row = await reading.service_by(info.context.installation.pool, info.context.workspace_id, name=by.name.value)
-    return RealTimeService.of(row) if row else None
-
-
 @strawberry.input(description="Which services.")
 class ServiceFilter:
-    status: list[ServiceStatus] | None = strawberry.field(
-        default=None, description="Only those in one of these states."
+    status: list[ServiceStatus] | None = restriction(
+        Restriction("status"), description="Only those in one of these states."
     )
+    deployment_type: list[DeploymentType] | None = restriction(
+        Restriction("deployment_type"), description="Only those that are deployed as one of these."
+    )
+    name_starts_with: str | None = name_restriction()
 
 
-async def services(
-    info: Info,
-    filter: Annotated[ServiceFilter | None, strawberry.argument(description="Which ones; all if left out.")] = None,
-    first: First = 20,
-    after: After = None,
-    last: Last = None,
-    before: Before = None,
-) -> Connection[Service]:
-    statuses = [status.value for status in filter.status] if filter and filter.status is not None else None
-    return await service_page(info, statuses, None, page_request(BY_ID, first, after, last, before))
+class ServiceOrderField(StrEnum):
+    CREATED_AT = "CREATED_AT"
+    NAME = "NAME"
+
+
+described_enum(
+    ServiceOrderField,
+    description="What services can be ordered by.",
+    values={"CREATED_AT": "When it was first deployed.", "NAME": "Its name, by code points."},
+)
+
+
+@strawberry.input(description="In which order.")
+class ServiceOrder:
+    field: ServiceOrderField = order_choice({ServiceOrderField.CREATED_AT: OLDEST_ID, ServiceOrderField.NAME: BY_NAME})
+    direction: OrderDirection = order_direction()
 
 
 @strawberry.input(description="A real-time service to deploy.")
@@ -184,8 +134,11 @@ class DeployRealTimeServiceInput:
 
 @strawberry.type(description="What deployRealTimeService did.")
 class DeployRealTimeServicePayload:
-    service: RealTimeService | None = strawberry.field(description="The service, DEPLOYING from now on, or null.")
+    service: RealTimeService | None = by_key(
+        "service_id", view="any_service", description="The service, DEPLOYING from now on, or null."
+    )
     errors: list[UserError] = strawberry.field(description="Everything that was wrong; empty where it was done.")
+    service_id: strawberry.Private[UUID | None]
 
 
 async def deploy_real_time_service(
@@ -197,7 +150,7 @@ async def deploy_real_time_service(
             context.installation, context.caller, input.read(), idempotency_key=input.idempotency_key
         )
     )
-    return DeployRealTimeServicePayload(service=await _any_service(info, service_id), errors=errors)
+    return DeployRealTimeServicePayload(service_id=service_id, errors=errors)
 
 
 @strawberry.input(description="A service to start.")
@@ -223,47 +176,54 @@ class DeleteServiceInput(StartServiceInput):
 
 @strawberry.type(description="What startService did.")
 class StartServicePayload:
-    service: Service | None = strawberry.field(description="The service, DEPLOYING from now on, or null.")
+    service: Service | None = by_key(
+        "service_id", view="any_service", description="The service, DEPLOYING from now on, or null."
+    )
     errors: list[UserError] = strawberry.field(description="What was wrong; empty where it was done.")
+    service_id: strawberry.Private[UUID | None]
 
 
 @strawberry.type(description="What stopService did.")
 class StopServicePayload:
-    service: Service | None = strawberry.field(description="The service, STOPPING from now on, or null.")
+    service: Service | None = by_key(
+        "service_id", view="any_service", description="The service, STOPPING from now on, or null."
+    )
     errors: list[UserError] = strawberry.field(description="What was wrong; empty where it was done.")
+    service_id: strawberry.Private[UUID | None]
 
 
 @strawberry.type(description="What deleteService did.")
 class DeleteServicePayload:
-    service: Service | None = strawberry.field(description="The service, DELETING from now on, or null.")
+    service: Service | None = by_key(
+        "service_id", view="any_service", description="The service, DELETING from now on, or null."
+    )
     errors: list[UserError] = strawberry.field(description="What was wrong; empty where it was done.")
+    service_id: strawberry.Private[UUID | None]
 
 
 async def start_service(
     info: Info, input: Annotated[StartServiceInput, strawberry.argument(description="Which service.")]
 ) -> StartServicePayload:
-    found, errors = await _act(info, service.START, input)
-    return StartServicePayload(service=found, errors=errors)
+    service_id, errors = await _act(info, service.START, input)
+    return StartServicePayload(service_id=service_id, errors=errors)
 
 
 async def stop_service(
     info: Info, input: Annotated[StopServiceInput, strawberry.argument(description="Which service.")]
 ) -> StopServicePayload:
-    found, errors = await _act(info, service.STOP, input)
-    return StopServicePayload(service=found, errors=errors)
+    service_id, errors = await _act(info, service.STOP, input)
+    return StopServicePayload(service_id=service_id, errors=errors)
 
 
 async def delete_service(
     info: Info, input: Annotated[DeleteServiceInput, strawberry.argument(description="Which service.")]
 ) -> DeleteServicePayload:
-    found, errors = await _act(info, service.DELETE, input)
-    return DeleteServicePayload(service=found, errors=errors)
+    service_id, errors = await _act(info, service.DELETE, input)
+    return DeleteServicePayload(service_id=service_id, errors=errors)
 
 
-async def _act(
-    info: Info, action: service.Action, input: StartServiceInput
-) -> tuple[RealTimeService | None, list[UserError]]:
-    service_id, errors = await outcome(
+async def _act(info: Info, action: service.Action, input: StartServiceInput) -> tuple[UUID | None, list[UserError]]:
+    return await outcome(
         service.act(
             info.context.installation,
             info.context.caller,
@@ -273,12 +233,3 @@ async def _act(
             idempotency_key=input.idempotency_key,
         )
     )
-    return await _any_service(info, service_id), errors
-
-
-async def _any_service(info: Info, service_id: UUID | None) -> RealTimeService | None:
-    """A service by its id, one that is gone by now too."""
-    if service_id is None:
-        return None
-    row = await reading.service_of_any_state(info.context.installation.pool, info.context.workspace_id, service_id)
-    return RealTimeService.of(row) if row else None

@@ -5,14 +5,13 @@ from enum import StrEnum
 
 import strawberry
 
-from db import reading
-from db.reading import Record
-from gql.context import Info
+from gql.context import Context
 from gql.described_enum import described_enum
-from gql.identifier import Prefix, encode
+from gql.identifier import Prefix
 from gql.inference_specification import InferenceSpecification
+from gql.mapping import BY_NUMBER, stored
 from gql.model_version import ModelVersion, ModelVersionName
-from gql.model_version import version_by_id as model_version_by_id
+from gql.stored_field import computed, embedded, rows, to_one
 from resolvers import inference_specification, service
 
 
@@ -39,6 +38,7 @@ class EnvironmentVariable:
     value: str = strawberry.field(description="Its value. Not a place for secrets: whoever sees the service sees it.")
 
 
+@stored("service_instance", prefix=Prefix.SERVICE_INSTANCE)
 @strawberry.type(description="A process that runs a target's version.")
 class ServiceInstance:
     id: strawberry.ID = strawberry.field(description="Opaque; log lines name it.")
@@ -49,57 +49,26 @@ class ServiceInstance:
     next_attempt_at: datetime | None = strawberry.field(description="When it is started again, where it ended.")
     ready_at: datetime | None = strawberry.field(description="Since when it answers.")
 
-    @classmethod
-    def of(cls, row: Record) -> "ServiceInstance":
-        return cls(
-            id=strawberry.ID(encode(Prefix.SERVICE_INSTANCE, row["id"])),
-            number=row["number"],
-            state=ServiceInstanceState(row["state"]),
-            reason=row["reason"],
-            attempts=row["attempts"],
-            next_attempt_at=row["next_attempt_at"],
-            ready_at=row["ready_at"],
-        )
+
+def _inference_specification(_context: Context, inference_specification_name: str) -> InferenceSpecification:
+    found = inference_specification.find(inference_specification_name)
+    return InferenceSpecification.of(found or inference_specification.DEFAULT)
 
 
+@stored("service_target")
 @strawberry.type(description="A version that a service runs, and how.")
 class ServiceTarget:
     weight: int = strawberry.field(description="Its share of the predictions, in percent.")
-    inference_specification: InferenceSpecification = strawberry.field(description="The size of its instances.")
+    inference_specification: InferenceSpecification = computed(
+        _inference_specification, description="The size of its instances."
+    )
     instance_count: int = strawberry.field(description="How many instances it is to have.")
-    environment: list[EnvironmentVariable] = strawberry.field(description="Variables in its instances' environment.")
-    row: strawberry.Private[Record]
-
-    @strawberry.field(description="The version.")
-    async def model_version(self, info: Info) -> ModelVersion:
-        version = await model_version_by_id(info, self.row["model_version_id"])
-        assert version is not None
-        return version
-
-    @strawberry.field(description="Its instances.")
-    async def instances(self, info: Info) -> list[ServiceInstance]:
-        rows = await reading.service_instances(
-            info.context.installation.pool, info.context.workspace_id, self.row["id"]
-        )
-        return [ServiceInstance.of(row) for row in rows]
-
-    @strawberry.field(description="How many of its instances answer predictions.")
-    async def ready_instance_count(self, info: Info) -> int:
-        rows = await reading.service_instances(
-            info.context.installation.pool, info.context.workspace_id, self.row["id"]
-        )
-        return sum(row["state"] == "READY" for row in rows)
-
-    @classmethod
-    def of(cls, row: Record) -> "ServiceTarget":
-        size = inference_specification.find(row["inference_specification"]) or inference_specification.DEFAULT
-        return cls(
-            weight=row["weight"],
-            inference_specification=InferenceSpecification.of(size),
-            instance_count=row["instance_count"],
-            environment=[EnvironmentVariable(**variable) for variable in row["environment"]],
-            row=row,
-        )
+    environment: list[EnvironmentVariable] = embedded(
+        "environment", description="Variables in its instances' environment."
+    )
+    model_version: ModelVersion = to_one("model_version_id", description="The version.")
+    instances: list[ServiceInstance] = rows("service_target_id", BY_NUMBER, description="Its instances.")
+    ready_instance_count: int = strawberry.field(description="How many of its instances answer predictions.")
 
 
 @strawberry.input(description="A variable in the environment of a target's instances.")

@@ -5,9 +5,14 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from artifacts.ai_engine import AiEngine
-from db.reading import Record
 from gql.built_in_algorithm import BuiltInAlgorithm
+from gql.context import Context
+from gql.stored_field import computed
 from resolvers.training_job import Algorithm
+
+
+def _algorithm(_context: Context, name: str) -> BuiltInAlgorithm | None:
+    return BuiltInAlgorithm.named(name)
 
 
 @strawberry.type(
@@ -15,10 +20,9 @@ from resolvers.training_job import Algorithm
 )
 class BuiltInAlgorithmRun:
     name: str = strawberry.field(description="The algorithm's name.")
-
-    @strawberry.field(description="The algorithm; null where the catalogue no longer has it.")
-    def algorithm(self) -> BuiltInAlgorithm | None:
-        return BuiltInAlgorithm.named(self.name)
+    algorithm: BuiltInAlgorithm | None = computed(
+        _algorithm, description="The algorithm; null where the catalogue no longer has it."
+    )
 
 
 @strawberry.type(description="The version was made by a program of the user's, with one of the usual frameworks.")
@@ -38,15 +42,6 @@ TrainingAlgorithm: TypeAlias = Annotated[
         "TrainingAlgorithm", description="What a version was trained with; it decides what an import needs."
     ),
 ]
-
-
-def algorithm_of(row: Record) -> TrainingAlgorithm:
-    match row["algorithm_kind"]:
-        case "BUILT_IN":
-            return BuiltInAlgorithmRun(name=row["built_in_algorithm"])
-        case "FRAMEWORK":
-            return FrameworkRun(ai_engine=AiEngine(row["ai_engine"]), version=row["ai_engine_version"])
-    return CustomImageRun(image=row["image"])
 
 
 @strawberry.input(description="An algorithm that comes with this server.")

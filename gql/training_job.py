@@ -1,23 +1,34 @@
 """Training jobs that ran elsewhere, and their versions."""
 
 from datetime import datetime
-from functools import partial
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import strawberry
 
-from db import reading
-from db.reading import Record
+from db.reading import Comparison
 from gql.ai_engine import Architecture
-from gql.audit_event import AuditEvent, audit_events
-from gql.connection import BY_ID, After, Before, Connection, First, Last, connection, page_request
-from gql.context import Info
+from gql.audit_event import AuditEvent
+from gql.connection import Connection
+from gql.context import Context, Info
 from gql.described_enum import described_enum
-from gql.identifier import Prefix, decode, encode
+from gql.filter import (
+    OrderDirection,
+    Restriction,
+    created_after,
+    created_before,
+    name_restriction,
+    order_choice,
+    order_direction,
+    restriction,
+)
+from gql.identifier import Prefix
+from gql.mapping import BY_NAME, NEWEST_NUMBER, OLDEST_ID, stored
 from gql.node import Node
 from gql.storage_location import StorageLocation, StorageLocationInput
-from gql.training_algorithm import TrainingAlgorithm, TrainingAlgorithmInput, algorithm_of
+from gql.stored_field import by_key, computed, embedded, inline, newest, to_many, to_one
+from gql.training_algorithm import TrainingAlgorithm, TrainingAlgorithmInput
 from gql.user_error import UserError, outcome, user_error
 from resolvers import training_job
 from resolvers.errors import Refusal
@@ -58,142 +69,76 @@ class TrainingMetric:
     value: float = strawberry.field(description="Its value.")
 
 
-@strawberry.type(description="One run of a training job.")
+def _blockers(context: Context, status: str, region: str) -> list[Refusal]:
+    return training_job.import_blockers(context.installation, status=status, region=region)
+
+
+def _is_importable(context: Context, status: str, region: str) -> bool:
+    return not _blockers(context, status, region)
+
+
+def _import_blockers(context: Context, status: str, region: str) -> list[UserError]:
+    return [user_error(blocker) for blocker in _blockers(context, status, region)]
+
+
+@stored("training_job_version", prefix=Prefix.TRAINING_JOB_VERSION)
+@strawberry.federation.type(description="One run of a training job.", keys=["id"])
 class TrainingJobVersion(Node):
     name: str = strawberry.field(description="V0001, V0002 and so on.")
+    training_job: Annotated["TrainingJob", strawberry.lazy("gql.training_job")] = to_one(
+        "training_job_id", description="The job that it is a version of."
+    )
     status: TrainingJobVersionStatus = strawberry.field(description="How far it is.")
     status_message: str | None = strawberry.field(description="What was reported beside the status.")
     revision: int = strawberry.field(description="Counts its changes.")
-    algorithm: TrainingAlgorithm = strawberry.field(description="What it was trained with.")
-    parameters: list[TrainingParameter] = strawberry.field(description="What it ran with.")
-    metrics: list[TrainingMetric] = strawberry.field(description="What it measured.")
+    algorithm: TrainingAlgorithm = inline(
+        "algorithm_", type_column="algorithm_type", description="What it was trained with."
+    )
+    parameters: list[TrainingParameter] = embedded("parameters", description="What it ran with.")
+    metrics: list[TrainingMetric] = embedded("metrics", description="What it measured.")
     architecture: Architecture | None = strawberry.field(description="The processors it ran on.")
     region: str | None = strawberry.field(description="Where its output lies; it can be imported in the same region.")
-    output: StorageLocation = strawberry.field(description="Where it leaves its output.")
-    model_directory: StorageLocation | None = strawberry.field(
+    output: StorageLocation = inline("output_", description="Where it leaves its output.")
+    model_directory: StorageLocation | None = inline(
+        "model_directory_",
+        present="key",
         description="Where its model package goes: the folder for config.json. Null where the output was granted: "
-        "then the import looks for the version's own model folder, and for one shared by all versions."
+        "then the import looks for the version's own model folder, and for one shared by all versions.",
     )
     created_at: datetime = strawberry.field(description="When it was recorded.")
     started_at: datetime | None = strawberry.field(description="When it began to run.")
     finished_at: datetime | None = strawberry.field(description="When it ended.")
-    row: strawberry.Private[Record]
-
-    @strawberry.field(description="How long it ran.")
-    def duration_seconds(self) -> float | None:
-        if self.started_at is None or self.finished_at is None:
-            return None
-        return (self.finished_at - self.started_at).total_seconds()
-
-    @strawberry.field(description="The job that it is a version of.")
-    async def training_job(self, info: Info) -> "TrainingJob":
-        row = await reading.training_job_by(
-            info.context.installation.pool, info.context.workspace_id, job_id=self.row["training_job_id"]
-        )
-        assert row is not None
-        return TrainingJob.of(row)
-
-    @strawberry.field(description="Whether it can be imported, as of the last report; importModel looks again.")
-    def is_importable(self, info: Info) -> bool:
-        return not self._blockers(info)
-
-    @strawberry.field(description="Why it cannot be imported; empty where it can.")
-    def import_blockers(self, info: Info) -> list[UserError]:
-        return [user_error(blocker) for blocker in self._blockers(info)]
-
-    @strawberry.field(description="The model versions that were imported from it, the newest first.")
-    async def imported_as(
-        self, info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[Annotated["ModelVersion", strawberry.lazy("gql.model_version")]]:
-        from gql.model_version import version_page
-
-        return await version_page(info, None, self.row["id"], page_request(BY_ID, first, after, last, before))
-
-    @strawberry.field(description="What happened to it, the newest first.")
-    async def audit_events(
-        self, info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[AuditEvent]:
-        return await audit_events(info, self.row["id"], first, after, last, before)
-
-    def _blockers(self, info: Info) -> list[Refusal]:
-        return training_job.import_blockers(
-            info.context.installation, status=self.row["status"], region=self.row["region"]
-        )
-
-    @classmethod
-    def of(cls, row: Record) -> "TrainingJobVersion":
-        store, key = row["output_store"], row["output_key"]
-        return cls(
-            id=strawberry.ID(encode(Prefix.TRAINING_JOB_VERSION, row["id"])),
-            name=row["name"],
-            status=TrainingJobVersionStatus(row["status"]),
-            status_message=row["status_message"],
-            revision=row["revision"],
-            algorithm=algorithm_of(row),
-            parameters=[TrainingParameter(**parameter) for parameter in row["parameters"]],
-            metrics=[TrainingMetric(**metric) for metric in row["metrics"]],
-            architecture=Architecture(row["architecture"]) if row["architecture"] else None,
-            region=row["region"],
-            output=StorageLocation(store=store, key=key),
-            model_directory=StorageLocation(store=store, key=f"{key}/model") if row["is_output_assigned"] else None,
-            created_at=row["created_at"],
-            started_at=row["started_at"],
-            finished_at=row["finished_at"],
-            row=row,
-        )
+    duration_seconds: float | None = strawberry.field(description="How long it ran.")
+    is_importable: bool = computed(
+        _is_importable, description="Whether it can be imported, as of the last report; importModel looks again."
+    )
+    import_blockers: list[UserError] = computed(
+        _import_blockers, description="Why it cannot be imported; empty where it can."
+    )
+    imported_as: Connection[Annotated["ModelVersion", strawberry.lazy("gql.model_version")]] = to_many(
+        "training_job_version_id", description="The model versions that were imported from it, the newest first."
+    )
+    audit_events: Connection[AuditEvent] = to_many(
+        "subject_id", NEWEST_NUMBER, description="What happened to it, the newest first."
+    )
 
 
-@strawberry.type(description="A training job: the runs of one training, as its versions.")
+@stored("training_job", prefix=Prefix.TRAINING_JOB)
+@strawberry.federation.type(
+    description="A training job: the runs of one training, as its versions.", keys=["id", "name"]
+)
 class TrainingJob(Node):
     name: str = strawberry.field(description="Its name, unique in the workspace.")
     description: str | None = strawberry.field(description="What it is about.")
     revision: int = strawberry.field(description="Counts its changes.")
     created_at: datetime = strawberry.field(description="When it was first recorded.")
     created_by: str | None = strawberry.field(description="The token that recorded it.")
-    key: strawberry.Private[UUID]
-
-    @strawberry.field(description="Its versions, the newest first.")
-    async def versions(
-        self, info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[TrainingJobVersion]:
-        return await _version_page(info, self.key, None, page_request(BY_ID, first, after, last, before))
-
-    @strawberry.field(description="Its newest version.")
-    async def latest_version(self, info: Info) -> TrainingJobVersion | None:
-        page = await _version_page(info, self.key, None, reading.PageRequest(first=1))
-        return page.edges[0].node if page.edges else None
-
-    @classmethod
-    def of(cls, row: Record) -> "TrainingJob":
-        return cls(
-            id=strawberry.ID(encode(Prefix.TRAINING_JOB, row["id"])),
-            name=row["name"],
-            description=row["description"],
-            revision=row["revision"],
-            created_at=row["created_at"],
-            created_by=row["created_by"],
-            key=row["id"],
-        )
-
-
-async def _version_page(
-    info: Info, job_id: UUID | None, statuses: list[str] | None, request: reading.PageRequest
-) -> Connection[TrainingJobVersion]:
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    page = await reading.training_job_versions(pool, workspace_id, job_id, statuses, request)
-    count = partial(reading.count_training_job_versions, pool, workspace_id, job_id, statuses)
-    return connection(page, BY_ID, TrainingJobVersion.of, count)
-
-
-async def version_by_id(info: Info, version_id: UUID) -> TrainingJobVersion | None:
-    row = await reading.training_job_version(info.context.installation.pool, info.context.workspace_id, version_id)
-    return TrainingJobVersion.of(row) if row else None
-
-
-async def job_by_id(info: Info, job_id: UUID) -> TrainingJob | None:
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    row = await reading.training_job_by(pool, workspace_id, job_id=job_id)
-    return TrainingJob.of(row) if row else None
+    versions: Connection[TrainingJobVersion] = to_many(
+        "training_job_id", NEWEST_NUMBER, description="Its versions, the newest first."
+    )
+    latest_version: TrainingJobVersion | None = newest(
+        "training_job_id", NEWEST_NUMBER, description="Its newest version."
+    )
 
 
 @strawberry.input(one_of=True, description="Which training job: by its id, or by its name.")
@@ -202,44 +147,84 @@ class TrainingJobBy:
     name: strawberry.Maybe[str] = strawberry.field(description="The job's name.")
 
 
-async def find_training_job(
-    info: Info, by: Annotated[TrainingJobBy, strawberry.argument(description="Which one.")]
-) -> TrainingJob | None:
-    if by.id is not None:
-        return await job_by_id(info, decode(Prefix.TRAINING_JOB, by.id.value))
-    assert by.name is not None
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    row = await reading.training_job_by(pool, workspace_id, name=by.name.value)
-    return TrainingJob.of(row) if row else None
+@strawberry.input(description="Which training jobs.")
+class TrainingJobFilter:
+    name_starts_with: str | None = name_restriction()
 
 
-async def training_jobs(
-    info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-) -> Connection[TrainingJob]:
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    page = await reading.training_jobs(pool, workspace_id, page_request(BY_ID, first, after, last, before))
-    return connection(page, BY_ID, TrainingJob.of, partial(reading.count_training_jobs, pool, workspace_id))
+class TrainingJobOrderField(StrEnum):
+    CREATED_AT = "CREATED_AT"
+    NAME = "NAME"
+
+
+described_enum(
+    TrainingJobOrderField,
+    description="What training jobs can be ordered by.",
+    values={"CREATED_AT": "When it was first recorded.", "NAME": "Its name, by code points."},
+)
+
+
+@strawberry.input(description="In which order.")
+class TrainingJobOrder:
+    field: TrainingJobOrderField = order_choice(
+        {TrainingJobOrderField.CREATED_AT: OLDEST_ID, TrainingJobOrderField.NAME: BY_NAME}
+    )
+    direction: OrderDirection = order_direction()
+
+
+class TrainingAlgorithmKind(StrEnum):
+    BUILT_IN = "BUILT_IN"
+    FRAMEWORK = "FRAMEWORK"
+    CUSTOM_IMAGE = "CUSTOM_IMAGE"
+
+
+described_enum(
+    TrainingAlgorithmKind,
+    description="What sort of algorithm a version was trained with.",
+    values={
+        "BUILT_IN": "One that comes with this server.",
+        "FRAMEWORK": "A program of the user's, with one of the usual frameworks.",
+        "CUSTOM_IMAGE": "A container image of the user's.",
+    },
+)
+
+
+def _region(_given: object, context: Context) -> str:
+    return context.installation.rules.region
 
 
 @strawberry.input(description="Which versions.")
 class TrainingJobVersionFilter:
-    status: list[TrainingJobVersionStatus] | None = strawberry.field(
-        default=None, description="Only those in one of these states."
+    status: list[TrainingJobVersionStatus] | None = restriction(
+        Restriction("status"), description="Only those in one of these states."
     )
+    training_job_name: str | None = restriction(Restriction("training_job_name"), description="Only those of this job.")
+    is_importable: bool | None = restriction(
+        Restriction("importable_region", read=_region, when_false=Comparison.DISTINCT),
+        description="Only those that can be imported, or that cannot.",
+    )
+    algorithm: list[TrainingAlgorithmKind] | None = restriction(
+        Restriction("algorithm_kind"), description="Only those that were trained with one of these."
+    )
+    created_after: datetime | None = created_after()
+    created_before: datetime | None = created_before()
 
 
-async def training_job_versions(
-    info: Info,
-    filter: Annotated[
-        TrainingJobVersionFilter | None, strawberry.argument(description="Which ones; all if left out.")
-    ] = None,
-    first: First = 20,
-    after: After = None,
-    last: Last = None,
-    before: Before = None,
-) -> Connection[TrainingJobVersion]:
-    statuses = [status.value for status in filter.status] if filter and filter.status is not None else None
-    return await _version_page(info, None, statuses, page_request(BY_ID, first, after, last, before))
+class TrainingJobVersionOrderField(StrEnum):
+    CREATED_AT = "CREATED_AT"
+
+
+described_enum(
+    TrainingJobVersionOrderField,
+    description="What versions of training jobs can be ordered by.",
+    values={"CREATED_AT": "When it was recorded."},
+)
+
+
+@strawberry.input(description="In which order.")
+class TrainingJobVersionOrder:
+    field: TrainingJobVersionOrderField = order_choice({TrainingJobVersionOrderField.CREATED_AT: OLDEST_ID})
+    direction: OrderDirection = order_direction()
 
 
 @strawberry.input(description="A parameter that the job ran with.")
@@ -303,8 +288,9 @@ class RecordTrainingJobVersionInput:
 
 @strawberry.type(description="What recordTrainingJobVersion did.")
 class RecordTrainingJobVersionPayload:
-    training_job_version: TrainingJobVersion | None = strawberry.field(description="The new version, or null.")
+    training_job_version: TrainingJobVersion | None = by_key("version_id", description="The new version, or null.")
     errors: list[UserError] = strawberry.field(description="Everything that was wrong; empty where it was done.")
+    version_id: strawberry.Private[UUID | None]
 
 
 async def record_training_job_version(
@@ -314,8 +300,7 @@ async def record_training_job_version(
     version_id, errors = await outcome(
         training_job.record(context.installation, context.caller, input.read(), idempotency_key=input.idempotency_key)
     )
-    version = await version_by_id(info, version_id) if version_id else None
-    return RecordTrainingJobVersionPayload(training_job_version=version, errors=errors)
+    return RecordTrainingJobVersionPayload(version_id=version_id, errors=errors)
 
 
 @strawberry.input(description="What became of a version. What is left out stays as it was.")
@@ -351,8 +336,11 @@ class ReportTrainingJobVersionInput:
 
 @strawberry.type(description="What reportTrainingJobVersion did.")
 class ReportTrainingJobVersionPayload:
-    training_job_version: TrainingJobVersion | None = strawberry.field(description="The version as it is now, or null.")
+    training_job_version: TrainingJobVersion | None = by_key(
+        "version_id", description="The version as it is now, or null."
+    )
     errors: list[UserError] = strawberry.field(description="Everything that was wrong; empty where it was done.")
+    version_id: strawberry.Private[UUID | None]
 
 
 async def report_training_job_version(
@@ -362,5 +350,4 @@ async def report_training_job_version(
     version_id, errors = await outcome(
         training_job.report(context.installation, context.caller, input.read(), idempotency_key=input.idempotency_key)
     )
-    version = await version_by_id(info, version_id) if version_id else None
-    return ReportTrainingJobVersionPayload(training_job_version=version, errors=errors)
+    return ReportTrainingJobVersionPayload(version_id=version_id, errors=errors)

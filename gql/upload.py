@@ -1,20 +1,18 @@
 """Uploads of a training job version's output, straight to storage."""
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
-from db import reading
-from db.reading import Record
-from gql.connection import BY_ID, After, Before, Connection, First, Last, connection, page_request
-from gql.context import Info
-from gql.identifier import Prefix, decode, encode
+from gql.context import Context, Info
+from gql.identifier import Prefix, decode
+from gql.mapping import BY_NUMBER, stored
 from gql.node import Node
 from gql.scalar import URL, BigInt
-from gql.training_job import TrainingJobVersion, version_by_id
+from gql.stored_field import by_key, computed, rows, to_one
+from gql.training_job import TrainingJobVersion
 from gql.user_error import UserError, outcome
 from resolvers import upload
 from resolvers.upload import NewFile
@@ -28,25 +26,32 @@ class UploadPart:
     url: URL = strawberry.field(description="PUT the bytes here, without a token: the address is signed.")
 
 
+async def _parts(
+    context: Context, upload_id: UUID, number: int, path: str, size_bytes: int, store_upload_id: str | None
+) -> list[UploadPart]:
+    file = upload.UploadFile(context.workspace_id, upload_id, number, path, size_bytes, store_upload_id)
+    return [
+        UploadPart(
+            number=part.number,
+            offset_bytes=BigInt(part.offset_bytes),
+            size_bytes=BigInt(part.size_bytes),
+            url=URL(part.url),
+        )
+        for part in await upload.presigned_parts(context.installation, file)
+    ]
+
+
+@stored("upload_file")
 @strawberry.type(description="A file that is to be uploaded.")
 class UploadFile:
     path: str = strawberry.field(description="Where it goes, below the output location.")
     size_bytes: BigInt = strawberry.field(description="How large it was announced to be.")
-    row: strawberry.Private[Record]
-
-    @strawberry.field(description="Its parts with their addresses; empty once the upload is completed or has expired.")
-    async def parts(self, info: Info) -> list[UploadPart]:
-        return [
-            UploadPart(
-                number=part.number,
-                offset_bytes=BigInt(part.offset_bytes),
-                size_bytes=BigInt(part.size_bytes),
-                url=URL(part.url),
-            )
-            for part in await upload.presigned_parts(info.context.installation, self.row)
-        ]
+    parts: list[UploadPart] = computed(
+        _parts, description="Its parts with their addresses; empty once the upload is completed or has expired."
+    )
 
 
+@stored("upload", prefix=Prefix.UPLOAD)
 @strawberry.type(
     description="Files on their way into a training job version's output. Their bytes never pass through GraphQL."
 )
@@ -54,41 +59,10 @@ class Upload(Node):
     expires_at: datetime = strawberry.field(description="Until when the addresses of its parts are good.")
     completed_at: datetime | None = strawberry.field(description="When its files were put in place.")
     created_at: datetime = strawberry.field(description="When it was announced.")
-    row: strawberry.Private[Record]
-
-    @strawberry.field(description="Its files, in the order announced.")
-    async def files(self, info: Info) -> list[UploadFile]:
-        rows = await reading.upload_files(info.context.installation.pool, info.context.workspace_id, self.row["id"])
-        return [UploadFile(path=row["path"], size_bytes=row["size_bytes"], row=row) for row in rows]
-
-    @strawberry.field(description="The version whose output the files belong to.")
-    async def training_job_version(self, info: Info) -> TrainingJobVersion:
-        version = await version_by_id(info, self.row["training_job_version_id"])
-        assert version is not None
-        return version
-
-    @classmethod
-    def of(cls, row: Record) -> "Upload":
-        return cls(
-            id=strawberry.ID(encode(Prefix.UPLOAD, row["id"])),
-            expires_at=row["expires_at"],
-            completed_at=row["completed_at"],
-            created_at=row["created_at"],
-            row=row,
-        )
-
-
-async def upload_by_id(info: Info, upload_id: UUID) -> Upload | None:
-    row = await reading.upload_by_id(info.context.installation.pool, info.context.workspace_id, upload_id)
-    return Upload.of(row) if row else None
-
-
-async def uploads(
-    info: Info, first: First = 20, after: After = None, last: Last = None, before: Before = None
-) -> Connection[Upload]:
-    pool, workspace_id = info.context.installation.pool, info.context.workspace_id
-    page = await reading.uploads(pool, workspace_id, page_request(BY_ID, first, after, last, before))
-    return connection(page, BY_ID, Upload.of, partial(reading.count_uploads, pool, workspace_id))
+    files: list[UploadFile] = rows("upload_id", BY_NUMBER, description="Its files, in the order announced.")
+    training_job_version: TrainingJobVersion = to_one(
+        "training_job_version_id", description="The version whose output the files belong to."
+    )
 
 
 @strawberry.input(description="A file to be uploaded.")
@@ -113,8 +87,9 @@ class CreateUploadInput:
 
 @strawberry.type(description="What createUpload did.")
 class CreateUploadPayload:
-    upload: Upload | None = strawberry.field(description="The upload with the addresses of its parts, or null.")
+    upload: Upload | None = by_key("upload_id", description="The upload with the addresses of its parts, or null.")
     errors: list[UserError] = strawberry.field(description="Everything that was wrong; empty where it was done.")
+    upload_id: strawberry.Private[UUID | None]
 
 
 async def create_upload(
@@ -124,7 +99,7 @@ async def create_upload(
     upload_id, errors = await outcome(
         upload.create(context.installation, context.caller, input.read(), idempotency_key=input.idempotency_key)
     )
-    return CreateUploadPayload(upload=await upload_by_id(info, upload_id) if upload_id else None, errors=errors)
+    return CreateUploadPayload(upload_id=upload_id, errors=errors)
 
 
 @strawberry.input(description="An upload whose parts have all been PUT.")
@@ -134,8 +109,9 @@ class CompleteUploadInput:
 
 @strawberry.type(description="What completeUpload did.")
 class CompleteUploadPayload:
-    upload: Upload | None = strawberry.field(description="The completed upload, or null.")
+    upload: Upload | None = by_key("upload_id", description="The completed upload, or null.")
     errors: list[UserError] = strawberry.field(description="What is missing; empty where the files are in place.")
+    upload_id: strawberry.Private[UUID | None]
 
 
 async def complete_upload(
@@ -143,4 +119,4 @@ async def complete_upload(
 ) -> CompleteUploadPayload:
     key = decode(Prefix.UPLOAD, input.upload_id)
     upload_id, errors = await outcome(upload.complete(info.context.installation, info.context.caller, key))
-    return CompleteUploadPayload(upload=await upload_by_id(info, upload_id) if upload_id else None, errors=errors)
+    return CompleteUploadPayload(upload_id=upload_id, errors=errors)

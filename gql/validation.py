@@ -15,7 +15,6 @@ from graphql import (
     validate,
 )
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from gql.fault_code import FaultCode
 from gql.limits import Limits, excesses
@@ -29,7 +28,7 @@ class NoServiceDefinitionRule(ASTValidationRule):
             self.report_error(GraphQLError("GraphQL introspection has been disabled.", node))
 
 
-OPEN_RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+OPEN_RULES = (*specified_rules, MaybeNullValidationRule)
 CLOSED_RULES = (*OPEN_RULES, NoSchemaIntrospectionCustomRule, NoServiceDefinitionRule)
 
 

@@ -1,9 +1,11 @@
 """Workspaces, as callers see them."""
 
 from datetime import datetime
+from uuid import UUID
 
 import strawberry
 
+from gql.context import Context
 from gql.identifier import Prefix, encode
 from gql.node import Node
 from resolvers import caller
@@ -18,3 +20,8 @@ class Workspace(Node):
     def of(cls, workspace: caller.Workspace) -> "Workspace":
         identifier = strawberry.ID(encode(Prefix.WORKSPACE, workspace.id))
         return cls(id=identifier, name=workspace.name, created_at=workspace.created_at)
+
+
+def workspace_by_id(context: Context, key: UUID) -> Workspace | None:
+    """A workspace that the caller's token is good for."""
+    return next((Workspace.of(found) for found in context.caller.workspaces if found.id == key), None)

@@ -29,9 +29,13 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """`packages` is the folder below which packages are laid out for the engine."""
+    """`packages` is the folder below which packages are laid out for the engine.
+
+    On `reading_pool` statements only read, and leave nothing behind in their session.
+    """
 
     pool: Pool
+    reading_pool: Pool
     stores: Mapping[str, ObjectStore]
     blobs: BlobStore
     engine: Engine

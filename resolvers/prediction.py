@@ -6,9 +6,8 @@ from typing import Protocol
 from uuid import UUID
 
 import orjson
-from asyncpg import Record
 
-from db import model_version, service
+from db import service
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, Refusal, invalid, not_found
 from resolvers.installation import Installation
@@ -39,7 +38,7 @@ class Predictor(Protocol):
 @dataclass(frozen=True, slots=True)
 class Prediction:
     json: object
-    model_version: Record | None
+    model_version_id: UUID | None
 
 
 async def predict(
@@ -61,10 +60,7 @@ async def predict(
         )
     if answer.status >= 400:
         raise _failed(answer)
-    found = answer.model_version_id and await model_version.find(
-        installation.pool, caller.workspace.id, answer.model_version_id
-    )
-    return Prediction(_decoded(answer), found or None)
+    return Prediction(_decoded(answer), answer.model_version_id)
 
 
 def _encoded(json: object) -> bytes:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from uuid import UUID
 
@@ -77,6 +77,18 @@ class DeployRequest:
     name: str
     description: str | None
     targets: Sequence[Target]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployable:
+    """What of a version decides whether it can be deployed."""
+
+    status: str
+    model_name: str
+    version: str
+    deployment_types: Sequence[str]
+    ai_engine: str | None
+    runtime: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +201,7 @@ async def _deployable_version(
     await model_version.lock(unit.connection, unit.workspace_id, version_id)
     row = await model_version.find(unit.connection, unit.workspace_id, version_id)
     assert row is not None
-    blockers = deployment_blockers(installation, row, DeploymentType.REAL_TIME)
+    blockers = deployment_blockers(installation, _deployable(row), DeploymentType.REAL_TIME)
     if blockers:
         blocker = blockers[0]
         blocker.path = tuple(path)
@@ -197,33 +209,39 @@ async def _deployable_version(
     return row
 
 
-def deployment_blockers(installation: Installation, row: Record, deployment_type: DeploymentType) -> list[Refusal]:
+def _deployable(row: Record) -> Deployable:
+    return Deployable(**{each.name: row[each.name] for each in fields(Deployable)})
+
+
+def deployment_blockers(
+    installation: Installation, version: Deployable, deployment_type: DeploymentType
+) -> list[Refusal]:
     """Why a version cannot be deployed as a type: none where it can."""
-    if row["status"] != "NORMAL":
+    if version.status != "NORMAL":
         return [
             Refusal(
                 ErrorCode.MODEL_VERSION_NOT_READY,
-                f"{row['model_name']} {row['version']} is {row['status']}; only a NORMAL version can be deployed.",
+                f"{version.model_name} {version.version} is {version.status}; only a NORMAL version can be deployed.",
                 hint="Look at its problems, mend them, then retryImport."
-                if row["status"].endswith("FAILED")
+                if version.status.endswith("FAILED")
                 else "Wait until it is NORMAL.",
             )
         ]
-    if deployment_type not in row["deployment_types"]:
+    if deployment_type not in version.deployment_types:
         return [
             Refusal(
                 ErrorCode.DEPLOYMENT_TYPE_NOT_CHOSEN,
-                f"{deployment_type} was not chosen when {row['model_name']} {row['version']} was imported.",
-                hint=f"It can be deployed as: {', '.join(row['deployment_types'])}. Import another version for more.",
+                f"{deployment_type} was not chosen when {version.model_name} {version.version} was imported.",
+                hint=f"It can be deployed as: {', '.join(version.deployment_types)}. Import another version for more.",
             )
         ]
     engine = installation.engine
     if Capability(deployment_type.value) not in engine.capabilities:
         message = f"The engine {engine.name} does not run {deployment_type} services."
         return [UnsupportedByEngine(message, engine=engine.name, field="deploymentType")]
-    runtime = resolve(row["ai_engine"], row["runtime"])
+    runtime = resolve(version.ai_engine or "", version.runtime)
     if runtime is None or not runtime.is_available:
-        message = f"The engine {engine.name} has no environment for {row['ai_engine']} models."
+        message = f"The engine {engine.name} has no environment for {version.ai_engine} models."
         return [UnsupportedByEngine(message, engine=engine.name, field="aiEngine")]
     return []
 

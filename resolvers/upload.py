@@ -19,7 +19,7 @@ from resolvers.installation import Installation
 from resolvers.training_job import find_version_id
 from resolvers.transaction import Transaction, transaction
 
-__all__ = ["CreateRequest", "NewFile", "PresignedPart", "complete", "create", "presigned_parts"]
+__all__ = ["CreateRequest", "NewFile", "PresignedPart", "UploadFile", "complete", "create", "presigned_parts"]
 
 FILES = 1_000
 PATH_LENGTH = 800
@@ -42,6 +42,18 @@ class PresignedPart:
     offset_bytes: int
     size_bytes: int
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFile:
+    """A file that was announced; `store_upload_id` is the store's own, once that upload has begun."""
+
+    workspace_id: UUID
+    upload_id: UUID
+    number: int
+    path: str
+    size_bytes: int
+    store_upload_id: str | None
 
 
 async def create(
@@ -85,7 +97,7 @@ def _output_violations(version: Record) -> Iterator[Refusal]:
         )
 
 
-async def presigned_parts(installation: Installation, row: Record) -> list[PresignedPart]:
+async def presigned_parts(installation: Installation, row: UploadFile) -> list[PresignedPart]:
     """Where a file's parts are to be PUT. The store's own upload begins when this is first asked for.
 
     Raises Refusal (STORE_UNAVAILABLE).
@@ -96,14 +108,14 @@ async def presigned_parts(installation: Installation, row: Record) -> list[Presi
         raise _store_failed(failure) from failure
 
 
-async def _presigned_parts(installation: Installation, row: Record) -> list[PresignedPart]:
-    found = await upload.find(installation.pool, row["workspace_id"], row["upload_id"])
+async def _presigned_parts(installation: Installation, row: UploadFile) -> list[PresignedPart]:
+    found = await upload.find(installation.pool, row.workspace_id, row.upload_id)
     assert found is not None
     expires_seconds = int((found["expires_at"] - datetime.now(UTC)).total_seconds())
     if found["state"] != "OPEN" or expires_seconds <= 0:
         return []
-    store, key = await _target(installation, found, row["path"])
-    store_upload_id = row["store_upload_id"] or await _begin(installation, store, key, row)
+    store, key = await _target(installation, found, row.path)
+    store_upload_id = row.store_upload_id or await _begin(installation, store, key, row)
     return [
         PresignedPart(
             part.number,
@@ -111,18 +123,18 @@ async def _presigned_parts(installation: Installation, row: Record) -> list[Pres
             part.size_bytes,
             await store.presign_part(key, store_upload_id, part, expires_seconds=expires_seconds),
         )
-        for part in store.parts(row["size_bytes"])
+        for part in store.parts(row.size_bytes)
     ]
 
 
-async def _begin(installation: Installation, store: ObjectStore, key: str, row: Record) -> str:
-    begun = await store.begin_upload(key, row["size_bytes"])
-    identity = (row["workspace_id"], row["upload_id"])
-    if await upload.set_store_upload(installation.pool, *identity, row["number"], begun):
+async def _begin(installation: Installation, store: ObjectStore, key: str, row: UploadFile) -> str:
+    begun = await store.begin_upload(key, row.size_bytes)
+    identity = (row.workspace_id, row.upload_id)
+    if await upload.set_store_upload(installation.pool, *identity, row.number, begun):
         return begun
     await store.abort_upload(key, begun)
     rows = await upload.files(installation.pool, *identity)
-    stored: str = next(other["store_upload_id"] for other in rows if other["number"] == row["number"])
+    stored: str = next(other["store_upload_id"] for other in rows if other["number"] == row.number)
     return stored
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from db.migrate import is_current
 from gql.limits import Limits
 from gql.schema import build_schema
 from resolvers.installation import DEFAULT_STORE, Installation
+from server.admission import Admission
 from server.build import public_url
 from server.gateway import Gateway
 from server.graphiql import GraphiQL
@@ -45,6 +47,24 @@ class Parts:
     registry: CollectorRegistry
 
 
+def limits_of(settings: Settings) -> Limits:
+    """The bounds on one GraphQL operation as the settings have them."""
+    return Limits(
+        depth=settings.max_query_depth,
+        nesting=settings.max_query_nesting,
+        aliases=settings.max_query_aliases,
+        directives=settings.max_query_directives,
+        selections=settings.max_query_selections,
+        root_fields=settings.max_query_root_fields,
+        cost=settings.max_query_cost,
+        tokens=settings.max_query_tokens,
+        comments=settings.max_query_comments,
+        source_characters=settings.max_query_characters,
+        execution_seconds=settings.max_query_seconds,
+        introspection=settings.introspection,
+    )
+
+
 def build_app(parts: Parts) -> Starlette:
     """The API, with predictions where the gateway is embedded."""
     routes = [*_graphql_routes(parts), *_storage_routes(parts), *_common_routes(parts)]
@@ -67,18 +87,21 @@ def _common_routes(parts: Parts) -> Sequence[BaseRoute]:
 
 
 def _graphql_routes(parts: Parts) -> Sequence[BaseRoute]:
-    limits = Limits(introspection=parts.settings.introspection)
+    settings = parts.settings
+    limits = limits_of(settings)
     graphiql = GraphiQL(GraphiQLFolders(CHECKOUT), operations=CHECKOUT / "docs" / "operations", path=GRAPHQL_PATH)
     view = GraphQLView(
-        build_schema(limits),
+        build_schema(limits, plans=settings.plans),
         context_for=ContextOfRequest(
             parts.installation,
             GatewayPredictor(parts.gateway),
-            predictions_url=f"{parts.settings.gateway_public_url or public_url(parts.settings)}{PREDICTIONS_PATH}",
+            predictions_url=f"{settings.gateway_public_url or public_url(settings)}{PREDICTIONS_PATH}",
             limits=limits,
+            explain=settings.explain,
         ),
         page=graphiql.page,
-        body_limit_bytes=parts.settings.max_request_body_bytes,
+        admission=partial(Admission, running=settings.max_running_queries, waiting=settings.max_waiting_queries),
+        body_limit_bytes=settings.max_request_body_bytes,
     )
     return [Route("/", _to_graphql), *graphiql.routes(), Route(GRAPHQL_PATH, view)]
 

@@ -26,7 +26,9 @@ def public_url(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def installation(settings: Settings, pool: Pool, *, dies_with_server: bool) -> AsyncIterator[Installation]:
+async def installation(
+    settings: Settings, pool: Pool, reading_pool: Pool, *, dies_with_server: bool
+) -> AsyncIterator[Installation]:
     """The installation with its stores open. Its engine is opened by whoever comes to own it. Raises StartFailure."""
     url = settings.object_store_url.get_secret_value() if settings.object_store_url else ""
     try:
@@ -43,6 +45,7 @@ async def installation(settings: Settings, pool: Pool, *, dies_with_server: bool
     try:
         yield Installation(
             pool=pool,
+            reading_pool=reading_pool,
             stores={store.name: store},
             blobs=BlobStore(store),
             engine=_engine(settings, dies_with_server=dies_with_server),

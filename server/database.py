@@ -1,6 +1,7 @@
 """The database a process works with: DATABASE_URL's, or the embedded one for as long as it is used."""
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -8,11 +9,16 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from db.connection import Pool
 from db.failure import DatabaseFailure
 from db.migrate import migrate
-from db.pool import create_pool
+from db.pool import create_pool, create_reading_pool
 from server.data_directory import prepare_data_directory
 from server.embedded_postgres import EmbeddedPostgres
 from server.failure import StartFailure
 from server.settings import Settings
+
+READERS_PER_CORE = 2
+FEWEST_READERS = 4
+# Postgres keeps about 1 MB for each that is long, in each connection.
+MOST_PREPARED_BY_A_READER = 128
 
 
 @asynccontextmanager
@@ -65,6 +71,19 @@ async def database_pool(settings: Settings, dsn: str) -> AsyncIterator[Pool]:
         dsn,
         size=settings.database_pool_size,
         statement_cache_size=settings.database_statement_cache_size,
+    )
+    async with pool:
+        yield pool
+
+
+@asynccontextmanager
+async def reading_pool(settings: Settings, dsn: str) -> AsyncIterator[Pool]:
+    """The pool for reading as the settings have it. Raises DatabaseFailure."""
+    pool = await create_reading_pool(
+        dsn,
+        size=settings.reading_pool_size or max(FEWEST_READERS, READERS_PER_CORE * (os.cpu_count() or 1)),
+        statement_cache_size=min(MOST_PREPARED_BY_A_READER, settings.database_statement_cache_size),
+        statement_timeout_seconds=settings.max_query_seconds,
     )
     async with pool:
         yield pool

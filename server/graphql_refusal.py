@@ -56,6 +56,16 @@ def internal_error() -> Refusal:
     return Refusal(MASKED_MESSAGE, status_code=500, code=FaultCode.INTERNAL_SERVER_ERROR)
 
 
+def overloaded() -> Refusal:
+    """Others are being answered; nothing was executed."""
+    return Refusal(
+        "The server has too much to do at the moment.",
+        status_code=503,
+        code=FaultCode.OVERLOADED,
+        headers={"retry-after": "1"},
+    )
+
+
 def sign_in_refusal(error: SignInError) -> Refusal:
     """The answer to a request without a good token, or for somebody else's workspace."""
     headers = {"www-authenticate": 'Bearer realm="modelyard"'} if isinstance(error, Unauthenticated) else {}

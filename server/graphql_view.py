@@ -23,11 +23,13 @@ from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionResult
 
 from gql.fault_code import FaultCode
+from server.admission import Admission, Overloaded
 from server.graphql_refusal import (
     Refusal,
     bad_request,
     internal_error,
     method_not_allowed,
+    overloaded,
     sign_in_refusal,
     view_refusal,
 )
@@ -49,7 +51,8 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
     """The endpoint. A browser's visit gets `page`; everything else is a GraphQL request and is signed in first.
 
     `context_for` makes an operation's context and raises a SignInError for a request that is not let in. A schema may
-    answer with `data` that is an `orjson.Fragment`: its bytes are passed through.
+    answer with `data` that is an `orjson.Fragment`: its bytes are passed through. `admission` makes a bound on what
+    goes on at once: one for sign-ins and one for operations, so that nobody takes a place while a body arrives.
     """
 
     def __init__(
@@ -58,12 +61,14 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
         *,
         context_for: Callable[[Request], Awaitable[Context]],
         page: Callable[[], Response],
+        admission: Callable[[], Admission],
         body_limit_bytes: int = 1 << 20,
         body_timeout_seconds: float = 30.0,
     ) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
         self._context_for = context_for
         self._page = page
+        self._sign_ins, self._operations = admission(), admission()
         self._bounded_body = partial(BoundedBody, limit_bytes=body_limit_bytes, timeout_seconds=body_timeout_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +97,8 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         assert isinstance(request, Request)
-        return await self._context_for(request)
+        async with self._sign_ins:
+            return await self._context_for(request)
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         sub_response = await super().get_sub_response(request)
@@ -120,6 +126,20 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
 
     def encode_json(self, data: object) -> bytes:
         return orjson.dumps(data)
+
+    async def execute_single(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        sub_response: Response,
+        context: Context,
+        root_value: None,
+        request_data: GraphQLRequestData,
+    ) -> ExecutionResult:
+        async with self._operations:
+            return await super().execute_single(
+                request, request_adapter, sub_response, context, root_value, request_data
+            )
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         """No `data` where nothing was executed, and the request's id beside each fault of ours."""
@@ -165,6 +185,8 @@ def _refusal(error: Exception) -> Refusal:
     match error:
         case Refusal():
             return error
+        case Overloaded():
+            return overloaded()
         case SignInError():
             return sign_in_refusal(error)
         case HTTPException():

@@ -38,6 +38,8 @@ def check_address(settings: Settings) -> None:
             f"Listening on {settings.host} would let others in: set MODELYARD_TOKEN to {SHORTEST_TOKEN} characters "
             "or more first."
         )
+    if settings.explain and not is_loopback(settings.host):
+        raise StartFailure(f"Listening on {settings.host} would show statements to others: unset MODELYARD_EXPLAIN.")
     open_listener(settings.host, settings.port).close()
 
 

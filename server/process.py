@@ -23,7 +23,7 @@ from server.banner import print_banner
 from server.build import installation as build_installation
 from server.client_address import TrustedProxies
 from server.data_directory import prepare_data_directory
-from server.database import database, database_pool
+from server.database import database, database_pool, reading_pool
 from server.gateway import Gateway
 from server.kept_file import default_token
 from server.listener import open_listener
@@ -77,6 +77,13 @@ async def _serve(settings: Settings) -> None:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Starlette]:
     """The API's application with everything behind it at work, for whoever serves it. Raises StartFailure."""
+    async with assembled(settings) as parts:
+        yield build_app(parts)
+
+
+@asynccontextmanager
+async def assembled(settings: Settings) -> AsyncIterator[Parts]:
+    """What the API's application is made of, at work. Raises StartFailure."""
     has_worker = settings.worker is Placement.EMBEDDED
     async with _foundation(settings, dies_with_server=has_worker) as base:
         setting = settings.token.get_secret_value() if settings.token else None
@@ -85,7 +92,7 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
         async with _gateway(base) as parts, AsyncExitStack() as stack:
             if has_worker:
                 await stack.enter_async_context(_beside(do_work(settings, base.installation, base.listener)))
-            yield build_app(parts)
+            yield parts
 
 
 async def _serve_gateway(settings: Settings) -> None:
@@ -112,7 +119,10 @@ async def _foundation(settings: Settings, *, dies_with_server: bool) -> AsyncIte
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(database(settings))
         pool = await stack.enter_async_context(database_pool(settings, dsn))
-        made = await stack.enter_async_context(build_installation(settings, pool, dies_with_server=dies_with_server))
+        reading = await stack.enter_async_context(reading_pool(settings, dsn))
+        made = await stack.enter_async_context(
+            build_installation(settings, pool, reading, dies_with_server=dies_with_server)
+        )
         listener = Listener(dsn, CHANNELS)
         await stack.enter_async_context(_beside(kept_running("listener", listener.run)))
         yield Foundation(settings, made, listener)

@@ -19,6 +19,8 @@ PREFIX = "MODELYARD_"
 CHECKOUT = Path(__file__).parent.parent
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
+# GraphQL documents are read by recursion.
+DEEPEST = 100
 
 
 class InvalidSettings(StartFailure):
@@ -119,6 +121,12 @@ class Settings(BaseSettings):
         description="The sign-in token; made at the first start where not set. At least 16 characters beyond loopback.",
     )
     introspection: bool = Field(default=True, description="Whether clients may read the schema.")
+    plans: bool = Field(
+        default=True, description="Answer what can be answered so with one SQL statement for each GraphQL operation."
+    )
+    explain: bool = Field(
+        default=False, description="Let clients see the statements of their GraphQL operations. On loopback only."
+    )
     strict_modelarts: bool = Field(
         default=False, description="Hold names and limits to ModelArts' own where Modelyard is more generous."
     )
@@ -135,12 +143,18 @@ class Settings(BaseSettings):
         description="Postgres 15 or newer, as postgresql://user:password@host/database; embedded where not set.",
     )
     database_pool_size: int = Field(
-        default=10, ge=2, le=500, description="Most connections of one process to Postgres."
+        default=10, ge=2, le=500, description="Most connections of one process to Postgres, but for reading."
+    )
+    reading_pool_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=500,
+        description="Most connections of one process that only read; two for each core, at least 4, where not set.",
     )
     database_statement_cache_size: int = Field(
         default=1024,
         ge=0,
-        description="Prepared statements kept by a connection; 0 behind a transaction-pooling PgBouncer.",
+        description="Prepared statements kept by a connection; 0 behind a PgBouncer.",
     )
     object_store_url: StoreUrl = Field(
         default=None,
@@ -191,6 +205,32 @@ class Settings(BaseSettings):
         default=5, ge=1, le=100, description="Starts of one background operation before it fails."
     )
     max_request_body_bytes: int = Field(default=2 * MEBIBYTE, ge=1024, description="Largest body of a GraphQL request.")
+    max_query_depth: int = Field(default=15, ge=1, le=DEEPEST, description="Deepest fields of one GraphQL operation.")
+    max_query_nesting: int = Field(
+        default=60,
+        ge=1,
+        le=DEEPEST,
+        description="Deepest selection sets of one GraphQL operation, those of fragments counted.",
+    )
+    max_query_aliases: int = Field(default=30, ge=0, description="Most aliases in one GraphQL operation.")
+    max_query_directives: int = Field(default=30, ge=0, description="Most directives in one GraphQL operation.")
+    max_query_selections: int = Field(default=2_000, ge=1, description="Most fields selected by one GraphQL operation.")
+    max_query_root_fields: int = Field(default=20, ge=1, description="Most root fields of one GraphQL operation.")
+    max_query_cost: int = Field(
+        default=50_000, ge=1, description="Highest cost of one GraphQL operation, as `extensions.cost` reports it."
+    )
+    max_query_tokens: int = Field(default=10_000, ge=1, description="Most tokens of one GraphQL document.")
+    max_query_comments: int = Field(default=1_000, ge=0, description="Most comments in one GraphQL document.")
+    max_query_characters: int = Field(default=100_000, ge=1, description="Longest GraphQL document.")
+    max_query_seconds: float = Field(
+        default=60.0, gt=0, le=3600, description="Longest that one GraphQL operation may take."
+    )
+    max_running_queries: int = Field(
+        default=64, ge=1, description="Most GraphQL operations that one process works on at once."
+    )
+    max_waiting_queries: int = Field(
+        default=256, ge=0, description="Most GraphQL operations that wait for their turn; more are refused at once."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least that is logged.")
 
 

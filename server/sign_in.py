@@ -20,12 +20,19 @@ class ContextOfRequest:
     """Makes the context of a GraphQL operation."""
 
     def __init__(
-        self, installation: Installation, predictor: Predictor, *, predictions_url: str, limits: Limits
+        self,
+        installation: Installation,
+        predictor: Predictor,
+        *,
+        predictions_url: str,
+        limits: Limits,
+        explain: bool = False,
     ) -> None:
         self._installation = installation
         self._predictor = predictor
         self._predictions_url = predictions_url
         self._limits = limits
+        self._explain = explain
 
     async def __call__(self, request: Request) -> Context:
         """Raises Unauthenticated and WorkspaceRefused."""
@@ -37,7 +44,7 @@ class ContextOfRequest:
             raise Unauthenticated(str(error)) from error
         except UnknownWorkspace as error:
             raise WorkspaceRefused(str(error)) from error
-        return Context(self._installation, caller, self._predictor, self._predictions_url, self._limits)
+        return Context(self._installation, caller, self._predictor, self._predictions_url, self._limits, self._explain)
 
 
 class TokenSignIn:

@@ -1,4 +1,4 @@
-"""A small schema behind the real view, for tests of what the view and the extensions do with any schema."""
+"""A small schema behind the real view, for tests of what the view and the execution do with any schema."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from starlette.routing import BaseRoute, Route
 from strawberry.scalars import JSON
 from strawberry.types import ExecutionResult
 
-from gql.extensions import extensions
 from gql.limits import Limits
+from gql.schema import Schema
+from server.admission import Admission
 from server.graphiql import GraphiQL
 from server.graphiql_build import GraphiQLFolders
 from server.graphql_view import GraphQLView
@@ -89,7 +91,7 @@ class Mutation:
         return True
 
 
-class PlanningSchema(strawberry.Schema):
+class PlanningSchema(Schema):
     """Answers one operation as the planner does: with bytes that are the response's data already."""
 
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> ExecutionResult:
@@ -99,9 +101,9 @@ class PlanningSchema(strawberry.Schema):
         return await super().execute(query, *args, **kwargs)
 
 
-def stand_in_schema(limits: Limits | None = None) -> strawberry.Schema:
-    """Each of its Schema objects has the extensions of the real one."""
-    return PlanningSchema(Query, Mutation, extensions=extensions(limits or Limits(), (BadName,)))
+def stand_in_schema(limits: Limits | None = None) -> Schema:
+    """Runs as the real one does."""
+    return PlanningSchema(query=Query, mutation=Mutation, limits=limits or Limits(), caller_faults=(BadName,))
 
 
 class StandIn:
@@ -113,6 +115,8 @@ class StandIn:
         limits: Limits | None = None,
         body_limit_bytes: int = 1 << 20,
         body_timeout_seconds: float = 30.0,
+        running: int = 64,
+        waiting: int = 256,
         graphiql: GraphiQL | None = None,
     ) -> None:
         self.remembered: list[JSON] = []
@@ -120,6 +124,7 @@ class StandIn:
             stand_in_schema(limits),
             context_for=self._context_for,
             page=graphiql.page if graphiql else lambda: PlainTextResponse("the page"),
+            admission=partial(Admission, running=running, waiting=waiting, wait_seconds=0.2),
             body_limit_bytes=body_limit_bytes,
             body_timeout_seconds=body_timeout_seconds,
         )

@@ -140,6 +140,17 @@ def test_others_are_not_let_in_without_a_token(command: str, tmp_path: Path) -> 
     assert_refused(ended, "0.0.0.0", "MODELYARD_TOKEN")
 
 
+def test_others_are_not_shown_statements(tmp_path: Path) -> None:
+    ended = run(
+        "serve",
+        MODELYARD_HOST="0.0.0.0",
+        MODELYARD_TOKEN="x" * 16,
+        MODELYARD_EXPLAIN="true",
+        MODELYARD_DATA_DIR=str(tmp_path),
+    )
+    assert_refused(ended, "0.0.0.0", "MODELYARD_EXPLAIN")
+
+
 def test_a_host_that_is_not_here_is_refused(tmp_path: Path) -> None:
     ended = run("serve", MODELYARD_HOST="192.0.2.1", MODELYARD_TOKEN="x" * 16, MODELYARD_DATA_DIR=str(tmp_path))
     assert_refused(ended, "192.0.2.1")

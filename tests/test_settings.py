@@ -1,13 +1,24 @@
 """Settings: read from variables, refused in one line each, every one documented."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gql.limits import Limits
+from server.app import limits_of
 from server.settings import CHECKOUT, InvalidSettings, Settings, load_settings, unknown_variables, variable_of
 
 DOCUMENT = CHECKOUT / "docs" / "settings.md"
+# Each bound on a GraphQL operation and its setting. How many errors are told is nobody's to choose.
+LIMITS = {field.name: f"max_query_{field.name}" for field in dataclasses.fields(Limits)} | {
+    "source_characters": "max_query_characters",
+    "execution_seconds": "max_query_seconds",
+    "introspection": "introspection",
+}
+del LIMITS["validation_errors"]
 
 
 def load(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Settings:
@@ -110,3 +121,22 @@ def test_a_misspelt_variable_is_noticed() -> None:
         "MODELYARD_PROT is not a setting; did you mean MODELYARD_PORT?",
         "MODELYARD_QUITE_ANOTHER is not a setting.",
     ]
+
+
+def test_the_limits_of_an_operation_are_the_defaults_where_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert limits_of(load(monkeypatch, {})) == Limits()
+
+
+@pytest.mark.parametrize(("limit", "setting"), LIMITS.items())
+def test_each_limit_of_an_operation_is_a_setting(monkeypatch: pytest.MonkeyPatch, limit: str, setting: str) -> None:
+    value: Any = False if limit == "introspection" else 3
+    changed = limits_of(load(monkeypatch, {variable_of(setting): str(value)}))
+    assert changed == dataclasses.replace(Limits(), **{limit: value})
+
+
+@pytest.mark.parametrize(
+    "setting", ["max_query_depth", "max_running_queries", "reading_pool_size", "max_query_seconds"]
+)
+def test_a_limit_that_would_let_nothing_through_is_refused(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    with pytest.raises(InvalidSettings, match=variable_of(setting)):
+        load(monkeypatch, {variable_of(setting): "0"})

@@ -17,7 +17,7 @@ from tests.services import ECHO, import_version, package, running, target
 MARK = "theirs"
 FRAMEWORK = {"framework": {"aiEngine": "SCIKIT_LEARN"}}
 FILE = {"path": "model/a", "sizeBytes": 1}
-OF_THE_INSTALLATION = frozenset({"modelyard", "builtInAlgorithms", "runtimes", "inferenceSpecifications"})
+OF_THE_INSTALLATION = frozenset({"modelyard", "builtInAlgorithms", "runtimes", "inferenceSpecifications", "_service"})
 # One document for each field of Query. The owner's answer has to show something; it is given the ids of `World`.
 QUERIES: Mapping[str, str] = {
     "modelyard": "{ modelyard { viewer { name } workspace { id name } workspaces { id name } } }",
@@ -42,6 +42,10 @@ QUERIES: Mapping[str, str] = {
     "auditEvents": "{ auditEvents { totalCount nodes { number kind data } } }",
     "node": "query ($service: ID!) { node(id: $service) { id __typename } }",
     "nodes": "query ($all: [ID!]!) { nodes(ids: $all) { id __typename } }",
+    "_entities": """{ _entities(representations: [{__typename: "Model", name: "theirs"},
+        {__typename: "ModelVersion", modelName: "theirs", version: "0.0.1"}]) {
+        ... on Model { id name } ... on ModelVersion { id digest } } }""",
+    "_service": "{ _service { sdl } }",
 }
 
 

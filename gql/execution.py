@@ -1,0 +1,197 @@
+"""How an operation is answered: by a plan where there is one, else by graphql-core, both within the limits.
+
+document     parsed, bounded, validated    once per text
+cost         by its page sizes             once per values of its variables
+plan         one statement                 once per shape of its variables
+graphql-core                               what no plan answers, mutations, and every refusal
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from inspect import isawaitable
+from typing import Any
+
+import orjson
+from graphql import ExecutionResult as CoreResult
+from graphql import GraphQLError, GraphQLSchema, execute
+from graphql import OperationType as CoreOperationType
+from graphql.execution.values import VariableValues, get_variable_values
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
+
+from db import reading
+from db.reading import ReadingTimeout
+from gql.answered import REFUSALS, Executor
+from gql.context import Context
+from gql.cost import cost_excess, cost_report, operation_cost
+from gql.document import DOCUMENTS, Document, Operation, Recent, read_document
+from gql.federation import Keys
+from gql.limits import Limits
+from gql.loader import Loader
+from gql.masking import client_errors
+from gql.plan import Plan, plan_operation
+from gql.selection import Selections
+from gql.shape import shape
+from gql.validation import ambiguous_operation_error
+
+QUERY = CoreOperationType.QUERY
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Of one schema. `caller_faults` are exceptions whose text the caller may read."""
+
+    schema: GraphQLSchema
+    limits: Limits
+    keys: Keys
+    caller_faults: tuple[type[Exception], ...]
+    has_plans: bool
+    documents: Recent[str, Document] = field(default_factory=lambda: Recent(DOCUMENTS))
+
+    async def execute(
+        self,
+        text: str | None,
+        variables: Mapping[str, Any],
+        context: object,
+        operation_name: str | None,
+        allowed: Iterable[OperationType],
+    ) -> ExecutionResult:
+        """Raises what Strawberry's HTTP view answers itself: no document, an unknown operation, one that may not be."""
+        if not text:
+            raise MissingQueryError
+        try:
+            document = self.documents.get(text, lambda: read_document(self.schema, text, self.limits))
+        except GraphQLError as error:
+            return self._refused([error])
+        operation = _operation(document, operation_name, allowed)
+        if document.errors:
+            return self._refused(document.errors)
+        if operation is None:
+            return self._refused([ambiguous_operation_error()])
+        cost = operation.costs.get(_sizes(variables), lambda: self._cost(document, operation, variables))
+        run = _Run(self, document, operation, variables, context)
+        excess = cost_excess(cost, operation.node, self.limits)
+        result = self._refused(excess) if excess else await run.result()
+        result.extensions = {"cost": cost_report(cost, self.limits), **run.explained}
+        return result
+
+    def _cost(self, document: Document, operation: Operation, variables: Mapping[str, Any]) -> int:
+        return operation_cost(self.schema, document.node, operation.node, variables)
+
+    def _refused(self, errors: list[GraphQLError]) -> ExecutionResult:
+        return ExecutionResult(data=None, errors=client_errors(errors, self.caller_faults))
+
+    def result(self, result: CoreResult) -> ExecutionResult:
+        errors = client_errors(result.errors, self.caller_faults) if result.errors else None
+        return ExecutionResult(data=result.data, errors=errors)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One operation with its variables as they were sent."""
+
+    execution: Execution
+    document: Document
+    operation: Operation
+    variables: Mapping[str, Any]
+    context: object
+    explained: dict[str, Any] = field(default_factory=dict)
+
+    async def result(self) -> ExecutionResult:
+        try:
+            async with asyncio.timeout(self.execution.limits.execution_seconds):
+                return await self._planned() or self.execution.result(await self._core({}))
+        except (TimeoutError, ReadingTimeout) as error:
+            located = GraphQLError(str(error), original_error=error)
+            return ExecutionResult(data=None, errors=client_errors([located]))
+        except Exception as error:
+            located = GraphQLError(str(error), original_error=error)
+            return ExecutionResult(data=None, errors=client_errors([located], self.execution.caller_faults))
+
+    async def _planned(self) -> ExecutionResult | None:
+        """The answer by a plan, alone or with graphql-core for the other root fields; None where there is no plan."""
+        if not isinstance(self.context, Context) or not self.execution.has_plans:
+            return None
+        values = self._variable_values()
+        if values is None or self.operation.node.operation is not QUERY:
+            return None
+        selections = Selections(self.execution.schema, self.document.fragments, values.coerced)
+        try:
+            plan = self.operation.plans.get(shape(values.coerced), lambda: self._plan(selections, values))
+            if plan is None:
+                return None
+            data = await plan.run(self.context, values, selections)
+        except REFUSALS:
+            return None
+        if self.context.explain:
+            self.explained["explain"] = await _explanation(plan, self.context, values)
+        if plan.is_whole:
+            # Strawberry's type for data is a dict; the HTTP view passes these bytes through.
+            return ExecutionResult(data=_fragment(data), errors=None)
+        answered = orjson.loads(data) if isinstance(data, bytes) else data
+        return self.execution.result(await self._core(answered))
+
+    def _plan(self, selections: Selections, values: VariableValues) -> Plan | None:
+        return plan_operation(selections, self.operation.node, values, self.execution.keys)
+
+    def _variable_values(self) -> VariableValues | None:
+        """The coerced variables; None where graphql-core has to tell what is wrong with them."""
+        definitions = self.operation.node.variable_definitions or ()
+        values = get_variable_values(self.execution.schema, definitions, {**self.variables})
+        return values if isinstance(values, VariableValues) else None
+
+    async def _core(self, answered: Mapping[str, Any]) -> CoreResult:
+        context = self.context
+        if isinstance(context, Context):
+            loader = Loader(context.installation.reading_pool, context.workspace_id)
+            variables = self._variable_values() if self.execution.has_plans else None
+            context = replace(context, loader=loader, variables=variables, answered=answered)
+        name = self.operation.node.name
+        result = execute(
+            self.execution.schema,
+            self.document.node,
+            context_value=context,
+            variable_values={**self.variables},
+            operation_name=name.value if name else None,
+            executor_class=Executor,
+        )
+        return await result if isawaitable(result) else result
+
+
+def _operation(document: Document, name: str | None, allowed: Iterable[OperationType]) -> Operation | None:
+    """The one that is meant; None where several could be."""
+    operations = document.operations
+    found = operations.values() if name is None else [each for key, each in operations.items() if key == name]
+    operation = next(iter(found), None)
+    if operation is None:
+        raise CannotGetOperationTypeError(name)
+    kind = OperationType(operation.node.operation.value)
+    if kind not in allowed:
+        raise InvalidOperationTypeError(kind)
+    return None if name is None and len(operations) > 1 else operation
+
+
+def _sizes(variables: Mapping[str, Any]) -> Hashable:
+    """What of the variables an operation's cost depends on: numbers, and how long lists are."""
+    return tuple(
+        (name, value if isinstance(value, int) else len(value))
+        for name, value in variables.items()
+        if isinstance(value, int | list)
+    )
+
+
+def _fragment(data: bytes | dict[str, Any]) -> Any:
+    return orjson.Fragment(data) if isinstance(data, bytes) else data
+
+
+async def _explanation(plan: Plan, context: Context, values: VariableValues) -> dict[str, Any]:
+    pool, parameters = context.installation.reading_pool, plan.values(context, values)
+    return {
+        "sql": plan.statement.text,
+        "plan": await reading.explain(pool, plan.statement, context.workspace_id, parameters),
+    }

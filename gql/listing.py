@@ -1,0 +1,137 @@
+"""Arguments of lists and look-ups as conditions, order and stretch of what is read, for both executors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
+from operator import getitem
+from typing import Any, Protocol, TypeAlias
+
+from graphql import GraphQLArgument, GraphQLInputField, GraphQLInputObjectType, get_named_type
+
+from db.reading import Comparison, Condition, Order, Parameter, ParentColumn, Source, Span
+from gql.bad_input import bad_input, storable
+from gql.connection import LARGEST_PAGE, USUAL_PAGE
+from gql.context import Context
+from gql.cursor import cursor_key
+from gql.definition import input_field, python_name
+from gql.filter import Choice, OrderDirection, Restriction, choice_of, restriction_of
+from gql.identifier import Prefix, decode
+from gql.mapping import ToMany
+
+Arguments: TypeAlias = Mapping[str, Any]
+Definitions: TypeAlias = Mapping[str, GraphQLArgument] | Mapping[str, GraphQLInputField]
+Read: TypeAlias = Callable[[Arguments, Context], object]
+
+
+class Bind(Protocol):
+    """Makes a parameter whose value is read off the arguments of each run."""
+
+    def __call__(self, type: str, read: Read) -> Parameter: ...
+
+
+def source_of(view: str, key: str | None, parent: ParentColumn | None, order: Order | None = None) -> Source:
+    """The rows that name their parent by `key`, or all rows."""
+    if key is None or parent is None:
+        return Source(view, (), order)
+    return Source(view, (Condition(key, Comparison.EQUAL, parent),), order)
+
+
+def filtered(source: Source, definitions: Definitions, arguments: Arguments, bind: Bind) -> Source:
+    """What the argument `filter` leaves of a source."""
+    given = arguments.get("filter")
+    if not given:
+        return source
+    kind = get_named_type(definitions["filter"].type)
+    assert isinstance(kind, GraphQLInputObjectType)
+    conditions = tuple(
+        _restricted(name, restriction_of(input_field(kind.fields[name])), value, bind)
+        for name, value in given.items()
+        if value is not None
+    )
+    return Source(source.view, source.conditions + conditions, source.order)
+
+
+def _restricted(name: str, rule: Restriction, value: object, bind: Bind) -> Condition:
+    def item(value: Any, context: Context) -> object:
+        made = rule.read(value, context) if rule.read else value
+        return storable(made) if isinstance(made, str) else made
+
+    if isinstance(value, list) and len(value) == 1:
+        # Equality with one value lets the index on it give the order too.
+        one = bind(rule.type, lambda arguments, context: item(arguments["filter"][name][0], context))
+        return Condition(rule.column, Comparison.EQUAL, one)
+    if isinstance(value, list):
+        many = bind(
+            f"{rule.type}[]",
+            lambda arguments, context: [item(value, context) for value in arguments["filter"][name]],
+        )
+        return Condition(rule.column, Comparison.ANY, many)
+    comparison = rule.when_false if value is False and rule.when_false else rule.comparison
+    given = bind(rule.type, lambda arguments, context: item(arguments["filter"][name], context))
+    return Condition(rule.column, comparison, given)
+
+
+def span_of(mapping: ToMany, definitions: Definitions, arguments: Arguments, bind: Bind) -> Span:
+    """Raises GraphQLError for a page size outside 0 to 100."""
+    first, last = arguments.get("first"), arguments.get("last")
+    first = USUAL_PAGE if first is None else first
+    size = first if last is None else last
+    if not 0 <= size <= LARGEST_PAGE:
+        raise bad_input(f"A page has 0 to {LARGEST_PAGE} nodes; {'first' if last is None else 'last'} is {size}.")
+    order = _order(mapping.order, definitions, arguments)
+    return Span(
+        order,
+        size,
+        is_backward=last is not None,
+        after=_cursor("after", order, arguments, bind),
+        before=_cursor("before", order, arguments, bind),
+    )
+
+
+def _order(usual: Order, definitions: Definitions, arguments: Arguments) -> Order:
+    given = arguments.get("orderBy")
+    if given is None:
+        return usual
+    kind = get_named_type(definitions["orderBy"].type)
+    assert isinstance(kind, GraphQLInputObjectType)
+    choice: Choice = choice_of(input_field(kind.fields["field"]))
+    order = choice.orders[given["field"]]
+    return order.reversed() if given["direction"] is OrderDirection.DESC else order
+
+
+def _cursor(name: str, order: Order, arguments: Arguments, bind: Bind) -> tuple[Parameter, ...]:
+    if arguments.get(name) is None:
+        return ()
+
+    def part(position: int) -> Read:
+        return lambda arguments, _: cursor_key(order, arguments[name])[position]
+
+    return tuple(bind(key.type, part(position)) for position, key in enumerate(order.key))
+
+
+def found_by(view: str, prefix: Prefix | None, definitions: Definitions, arguments: Arguments, bind: Bind) -> Source:
+    """The one row whose columns have the values that are given: a column of each argument's or input field's name."""
+    return Source(view, tuple(_columns(prefix, definitions, arguments, (), bind)))
+
+
+def _columns(
+    prefix: Prefix | None, definitions: Definitions, given: Arguments, path: tuple[str, ...], bind: Bind
+) -> Iterator[Condition]:
+    for name, value in given.items():
+        definition, here = definitions[name], (*path, name)
+        kind = get_named_type(definition.type)
+        if isinstance(kind, GraphQLInputObjectType) and value is not None:
+            yield from _columns(prefix, kind.fields, value, here, bind)
+        elif value is not None:
+            yield _equal(prefix, kind.name, python_name(definition), here, bind)
+
+
+def _equal(prefix: Prefix | None, type_name: str, column: str, path: tuple[str, ...], bind: Bind) -> Condition:
+    def given(arguments: Arguments) -> Any:
+        return reduce(getitem, path, arguments)
+
+    if type_name != "ID":
+        return Condition(column, Comparison.EQUAL, bind("text", lambda arguments, _: storable(given(arguments))))
+    assert prefix is not None
+    return Condition(column, Comparison.EQUAL, bind("uuid", lambda arguments, _: decode(prefix, given(arguments))))

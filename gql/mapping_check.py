@@ -1,0 +1,128 @@
+"""Whether the database has what the mapping names: a statement for each type and list, to be prepared only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    OperationDefinitionNode,
+    get_named_type,
+    get_nullable_type,
+    is_leaf_type,
+    is_list_type,
+    parse,
+)
+from graphql.execution.values import VariableValues
+
+from db import reading
+from db.reading import Parameter, Statement
+from gql import mapping as mapped
+from gql.definition import input_field, origin, strawberry_field
+from gql.federation import Keys
+from gql.filter import OrderDirection, choice_of
+from gql.listing import Read, filtered, source_of, span_of
+from gql.mapping import mapping_of, stored_of
+from gql.planner import Frame, Planner
+from gql.selection import Selections
+
+NO_VARIABLES = VariableValues({}, {})
+
+
+def statements(schema: GraphQLSchema, keys: Keys) -> Iterator[tuple[str, Statement]]:
+    """A statement that reads all columns of a type, or uses all filters of a list in one of its orders, by its name."""
+    for kind in schema.type_map.values():
+        if not isinstance(kind, GraphQLObjectType) or kind.name.startswith("__"):
+            continue
+        declared = origin(kind)
+        if declared is not None and stored_of(declared) is not None:
+            yield kind.name, _type_statement(schema, keys, kind)
+        for name, definition in kind.fields.items():
+            field = strawberry_field(definition)
+            mapping = mapping_of(field) if field else None
+            if isinstance(mapping, mapped.ToMany):
+                yield from _list_statements(f"{kind.name}.{name}", definition, mapping)
+
+
+def _type_statement(schema: GraphQLSchema, keys: Keys, kind: GraphQLObjectType) -> Statement:
+    declared = origin(kind)
+    stored = stored_of(declared) if declared else None
+    assert stored is not None
+    planner = Planner(Selections(schema, {}, {}), NO_VARIABLES, keys)
+    value = planner.row(kind, [_everything(kind)], Frame(stored), ())
+    return reading.statement([("value", reading.ToOne(reading.Source(stored.view), value))])
+
+
+def _everything(kind: GraphQLObjectType) -> FieldNode:
+    """A field that asks for all fields of a type, and of objects only what has no columns of its own view."""
+    asked = _all_fields(kind)
+    operation = parse(f"{{ value {{ {asked} }} }}").definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+    field = operation.selection_set.selections[0]
+    assert isinstance(field, FieldNode)
+    return field
+
+
+def _all_fields(kind: GraphQLObjectType) -> str:
+    return " ".join(_asked(name, definition) for name, definition in kind.fields.items())
+
+
+def _asked(name: str, definition: GraphQLField) -> str:
+    field, target = strawberry_field(definition), get_named_type(definition.type)
+    match mapping_of(field) if field else None:
+        case None:
+            return ""
+        case mapped.ToMany():
+            return f"{name} {{ totalCount pageInfo {{ hasNextPage endCursor }} nodes {{ __typename }} }}"
+        case mapped.Inline() if isinstance(target, GraphQLObjectType):
+            return f"{name} {{ {_all_fields(target)} }}"
+        case mapped.Inline() if isinstance(target, GraphQLUnionType):
+            return f"{name} {{ {' '.join(f'... on {each.name} {{ {_all_fields(each)} }}' for each in target.types)} }}"
+    return name if is_leaf_type(target) else f"{name} {{ __typename }}"
+
+
+def _list_statements(
+    coordinate: str, definition: GraphQLField, mapping: mapped.ToMany
+) -> Iterator[tuple[str, Statement]]:
+    """One for each order, with a cursor, and with all filters: single values and lists."""
+    connection = get_named_type(definition.type)
+    assert isinstance(connection, GraphQLObjectType)
+    declared = origin(get_named_type(connection.fields["nodes"].type))
+    stored = stored_of(declared) if declared else None
+    assert stored is not None
+    one = reading.Nodes(reading.Object((("one", reading.Constant("1")),)))
+    for order in _orders(definition):
+        arguments = {"filter": _every_filter(definition), "orderBy": order, "first": 1, "last": None}
+        source = source_of(mapping.view or stored.view, None, None)
+        source = filtered(source, definition.args, arguments, _parameter)
+        span = span_of(mapping, definition.args, {**arguments, "after": "any"}, _parameter)
+        yield f"{coordinate}({order})", reading.statement([("page", reading.Page(source, span, (("nodes", one),)))])
+
+
+def _parameter(type: str, read: Read) -> Parameter:
+    return Parameter(type)
+
+
+def _orders(definition: GraphQLField) -> Iterator[Mapping[str, Any] | None]:
+    yield None
+    kind = get_named_type(definition.args["orderBy"].type) if "orderBy" in definition.args else None
+    if isinstance(kind, GraphQLInputObjectType):
+        for field in choice_of(input_field(kind.fields["field"])).orders:
+            yield {"field": field, "direction": OrderDirection.ASC}
+
+
+def _every_filter(definition: GraphQLField) -> Mapping[str, Any]:
+    """A filter with something in each field; what it is does not matter to the statement but for lists."""
+    kind = get_named_type(definition.args["filter"].type) if "filter" in definition.args else None
+    if not isinstance(kind, GraphQLInputObjectType):
+        return {}
+    return {
+        name: [None, None] if is_list_type(get_nullable_type(field.type)) else False
+        for name, field in kind.fields.items()
+    }

@@ -1,0 +1,420 @@
+"""From an operation's selections to the tree of what is to be read, by the mapping of the fields.
+
+    collect     gql/selection.py    which fields are asked for
+    plan        here                each field's mapping as a value of the tree
+    SQL         db/reading/         the tree as one statement
+    run         gql/plan.py         the statement with a request's values
+
+What no column holds is a hole: the statement brings along what its function needs, and gql/hole.py fills it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, assert_never
+from uuid import UUID
+
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    VariableNode,
+    get_argument_values,
+    get_named_type,
+    get_nullable_type,
+    is_leaf_type,
+    is_list_type,
+    visit,
+)
+from graphql.execution.values import VariableValues
+from graphql.language import Visitor
+
+from db import reading
+from db.reading import Parameter, ParentColumn
+from gql import mapping as mapped
+from gql.definition import origin, strawberry_field
+from gql.federation import Keys
+from gql.hole import EACH, MARK, Hole
+from gql.identity import Asked, Branch, Elsewhere, Identities, Named, identities
+from gql.listing import Arguments, Bind, Read, filtered, found_by, source_of, span_of
+from gql.mapping import Stored, mapping_of, stored_of
+from gql.selection import Selections
+from gql.unplannable import Unplannable
+
+# What Postgres cuts longer names to.
+LONGEST_KEY = 63
+Row: TypeAlias = reading.Object | reading.Switch
+Path: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a value is read: the mapping of the row's type, and what its columns' names begin with."""
+
+    stored: Stored | None
+    prefix: str = ""
+
+    def column(self, name: str) -> str:
+        return f"{self.prefix}{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The arguments of one field: known at once, or read off the variables of each run."""
+
+    definition: GraphQLField | None
+    node: FieldNode
+    constant: Arguments | None
+
+    def values(self, variables: VariableValues) -> Arguments:
+        if self.constant is not None or self.definition is None:
+            return self.constant or {}
+        return get_argument_values(self.definition, self.node, variables)
+
+
+@dataclass(slots=True)
+class Planner:
+    """Plans fields of one operation for one shape of its variables."""
+
+    selections: Selections
+    variables: VariableValues
+    keys: Keys
+    given: list[Given] = field(default_factory=list)
+    reads: dict[Parameter, tuple[int, Read]] = field(default_factory=dict)
+    holes: list[Hole] = field(default_factory=list)
+
+    def root(self, kind: GraphQLObjectType, key: str, nodes: Sequence[FieldNode]) -> reading.Value:
+        """Raises Unplannable, and GraphQLError for arguments that are refused; nothing of the field is left behind."""
+        holes, reads = len(self.holes), dict(self.reads)
+        try:
+            return self.member(kind, key, nodes, Frame(None), ())
+        except Unplannable:
+            del self.holes[holes:]
+            self.reads = reads
+            raise
+
+    def keyed(
+        self, kind: GraphQLNamedType, view: str | None, nodes: Sequence[FieldNode], key: UUID, member: str
+    ) -> reading.Value:
+        """The object of this key."""
+        parameter, stored = Parameter("uuid"), _stored(kind)
+        self.reads[parameter] = (0, lambda arguments, _: arguments["key"])
+        self.given.append(Given(None, nodes[0], {"key": key}))
+        condition = reading.Condition("id", reading.Comparison.EQUAL, parameter)
+        source = reading.Source(view or stored.view, (condition,))
+        return reading.ToOne(source, self.row(kind, nodes, Frame(stored), (member,)))
+
+    def members(
+        self, kind: GraphQLObjectType, nodes: Sequence[FieldNode], frame: Frame, path: Path
+    ) -> tuple[tuple[str, reading.Value], ...]:
+        fields = self.selections.below(kind, nodes)
+        return tuple((key, self.member(kind, key, asked, frame, (*path, key))) for key, asked in fields.items())
+
+    def member(
+        self, kind: GraphQLObjectType, key: str, nodes: Sequence[FieldNode], frame: Frame, path: Path
+    ) -> reading.Value:
+        if len(key) > LONGEST_KEY:
+            raise Unplannable(f"the response key {key}")
+        name = nodes[0].name.value
+        if name == "__typename":
+            return reading.Constant(kind.name)
+        definition = kind.fields.get(name)
+        declared = strawberry_field(definition) if definition else None
+        if definition is None or declared is None or declared.extensions or declared.permission_classes:
+            raise Unplannable(name)
+        return self.value(definition, mapping_of(declared), nodes, frame, path or (key,))
+
+    def value(
+        self,
+        definition: GraphQLField,
+        mapping: mapped.FieldMapping | None,
+        nodes: Sequence[FieldNode],
+        frame: Frame,
+        path: Path,
+    ) -> reading.Value:
+        kind = get_named_type(definition.type)
+        is_required = isinstance(definition.type, GraphQLNonNull)
+        match mapping:
+            case mapped.Column():
+                return _column(definition, mapping, frame)
+            case mapped.Identifier():
+                return _identifier(frame.column(mapping.name), mapping.prefix, is_required=is_required)
+            case mapped.ToOne():
+                source = self.related(kind, mapping, mapping.order, frame)
+                row = self.row(kind, nodes, Frame(_stored(kind)), path)
+                return reading.ToOne(source, row, is_required)
+            case mapped.Rows():
+                source = self.related(kind, mapping, mapping.order, frame)
+                return reading.Rows(source, self.row(kind, nodes, Frame(_stored(kind)), (*path, EACH)))
+            case mapped.ToMany():
+                return self.connection(definition, mapping, nodes, frame, path)
+            case mapped.Inline():
+                return self.inline(definition, mapping, nodes, frame, path)
+            case mapped.Embedded():
+                return self.document(definition, frame.column(mapping.name), mapping.type, nodes)
+            case mapped.Computed():
+                return self.hole(definition, mapping, nodes, frame, path)
+            case mapped.Find():
+                return self.find(definition, nodes, path)
+            case mapped.Every():
+                return self.every(definition, mapping, nodes, path)
+            case mapped.ByKey() | None:
+                raise Unplannable(nodes[0].name.value)
+        assert_never(mapping)
+
+    def related(
+        self, kind: GraphQLNamedType, mapping: mapped.ToOne | mapped.Rows, order: reading.Order | None, frame: Frame
+    ) -> reading.Source:
+        view = mapping.view or _stored(kind).view
+        return source_of(view, mapping.key, ParentColumn(frame.column(mapping.column)), order)
+
+    def row(self, kind: GraphQLNamedType, nodes: Sequence[FieldNode], frame: Frame, path: Path) -> Row:
+        """What is asked of a row of this type: of an interface's, by the type that the row says."""
+        if isinstance(kind, GraphQLObjectType):
+            return reading.Object(self.members(kind, nodes, frame, path), is_required=True)
+        if not isinstance(kind, GraphQLInterfaceType) or frame.stored is None or frame.stored.type_column is None:
+            raise Unplannable(kind.name)
+        return self.switch(kind, frame.column(frame.stored.type_column), nodes, frame, path, is_required=True)
+
+    def switch(
+        self,
+        kind: GraphQLInterfaceType | GraphQLUnionType,
+        column: str,
+        nodes: Sequence[FieldNode],
+        frame: Frame,
+        path: Path,
+        *,
+        is_required: bool,
+    ) -> reading.Switch:
+        cases = self.cases(self.selections.schema.get_possible_types(kind), nodes, frame, path)
+        return reading.Switch(column, cases, is_required)
+
+    def cases(
+        self, kinds: Iterable[GraphQLObjectType], nodes: Sequence[FieldNode], frame: Frame, path: Path
+    ) -> tuple[tuple[str, reading.Object], ...]:
+        return tuple((kind.name, reading.Object(self.members(kind, nodes, frame, path))) for kind in kinds)
+
+    def inline(
+        self, definition: GraphQLField, mapping: mapped.Inline, nodes: Sequence[FieldNode], frame: Frame, path: Path
+    ) -> Row:
+        kind = get_named_type(definition.type)
+        is_required = isinstance(definition.type, GraphQLNonNull)
+        inner = replace(frame, prefix=frame.column(mapping.prefix))
+        if isinstance(kind, GraphQLUnionType) and mapping.type_column:
+            column = frame.column(mapping.type_column)
+            return self.switch(kind, column, nodes, inner, path, is_required=is_required)
+        assert isinstance(kind, GraphQLObjectType)
+        present = inner.column(mapping.present) if mapping.present else None
+        return reading.Object(self.members(kind, nodes, inner, path), present, is_required)
+
+    def document(
+        self, definition: GraphQLField, name: str, shown_as: type | None, nodes: Sequence[FieldNode]
+    ) -> reading.Document:
+        kind = self.document_type(get_named_type(definition.type), shown_as)
+        members = tuple(
+            (key, self.document_member(kind, key, asked)) for key, asked in self.selections.below(kind, nodes).items()
+        )
+        is_list = is_list_type(get_nullable_type(definition.type))
+        return reading.Document(name, members, is_list, isinstance(definition.type, GraphQLNonNull))
+
+    def document_type(self, kind: GraphQLNamedType, shown_as: type | None) -> GraphQLObjectType:
+        if shown_as is not None:
+            types = self.selections.schema.type_map.values()
+            kind = next(each for each in types if origin(each) is shown_as)
+        if not isinstance(kind, GraphQLObjectType):
+            raise Unplannable(kind.name)
+        return kind
+
+    def document_member(self, kind: GraphQLObjectType, key: str, nodes: Sequence[FieldNode]) -> reading.DocumentMember:
+        name = nodes[0].name.value
+        if len(key) > LONGEST_KEY:
+            raise Unplannable(f"the response key {key}")
+        if name == "__typename":
+            return reading.Constant(kind.name)
+        definition = kind.fields[name]
+        declared = strawberry_field(definition)
+        assert declared is not None
+        if is_leaf_type(get_named_type(definition.type)):
+            return reading.DocumentField(declared.python_name, isinstance(definition.type, GraphQLNonNull))
+        return self.document(definition, declared.python_name, None, nodes)
+
+    def hole(
+        self, definition: GraphQLField, mapping: mapped.Computed, nodes: Sequence[FieldNode], frame: Frame, path: Path
+    ) -> reading.Object:
+        mark = str(len(self.holes))
+        self.holes.append(Hole(mark, path, mapping, definition.type, tuple(nodes)))
+        needs = ((name, reading.Column(frame.column(name))) for name in mapping.needs)
+        return reading.Object(((MARK, reading.Constant(mark)), *needs))
+
+    def connection(
+        self, definition: GraphQLField, mapping: mapped.ToMany, nodes: Sequence[FieldNode], frame: Frame, path: Path
+    ) -> reading.Page:
+        kind = get_named_type(definition.type)
+        assert isinstance(kind, GraphQLObjectType)
+        target = get_named_type(kind.fields["nodes"].type)
+        stored = _stored(target)
+        arguments, bind = self.arguments(definition, nodes[0])
+        parent = ParentColumn(frame.column(mapping.column)) if mapping.key else None
+        source = filtered(source_of(mapping.view or stored.view, mapping.key, parent), definition.args, arguments, bind)
+        span = span_of(mapping, definition.args, arguments, bind)
+        members = tuple(
+            (key, self.page_member(kind, key, asked, (*path, key)))
+            for key, asked in self.selections.below(kind, nodes).items()
+        )
+        return reading.Page(source, span, members)
+
+    def page_member(
+        self, kind: GraphQLObjectType, key: str, nodes: Sequence[FieldNode], path: Path
+    ) -> reading.PageMember:
+        if len(key) > LONGEST_KEY:
+            raise Unplannable(f"the response key {key}")
+        name = nodes[0].name.value
+        match name:
+            case "__typename":
+                return reading.Constant(kind.name)
+            case "nodes":
+                return self.nodes(kind, "nodes", nodes, (*path, EACH))
+            case "edges":
+                edge = get_named_type(kind.fields["edges"].type)
+                assert isinstance(edge, GraphQLObjectType)
+                return reading.Edges(tuple(self.edge_members(edge, nodes, (*path, EACH))))
+            case "pageInfo":
+                info = get_named_type(kind.fields["pageInfo"].type)
+                assert isinstance(info, GraphQLObjectType)
+                return reading.PageInfo(tuple(self.page_facts(info, nodes)))
+        return reading.Count(name)
+
+    def nodes(self, kind: GraphQLObjectType, name: str, nodes: Sequence[FieldNode], path: Path) -> reading.Nodes:
+        target = get_named_type(kind.fields[name].type)
+        return reading.Nodes(self.row(target, nodes, Frame(_stored(target)), path))
+
+    def edge_members(
+        self, kind: GraphQLObjectType, nodes: Sequence[FieldNode], path: Path
+    ) -> Iterator[tuple[str, reading.Nodes | reading.Cursor | reading.Constant]]:
+        for key, asked in self._short(self.selections.below(kind, nodes)):
+            match asked[0].name.value:
+                case "__typename":
+                    yield key, reading.Constant(kind.name)
+                case "cursor":
+                    yield key, reading.Cursor.OF_ROW
+                case _:
+                    yield key, self.nodes(kind, "node", asked, (*path, key))
+
+    def page_facts(
+        self, kind: GraphQLObjectType, nodes: Sequence[FieldNode]
+    ) -> Iterator[tuple[str, reading.PageFact | reading.Constant]]:
+        for key, asked in self._short(self.selections.below(kind, nodes)):
+            name = asked[0].name.value
+            yield key, reading.Constant(kind.name) if name == "__typename" else reading.PageFact(name)
+
+    def find(self, definition: GraphQLField, nodes: Sequence[FieldNode], path: Path) -> reading.ToOne:
+        kind = get_named_type(definition.type)
+        stored = _stored(kind)
+        arguments, bind = self.arguments(definition, nodes[0])
+        source = found_by(stored.view, stored.prefix, definition.args, arguments, bind)
+        return reading.ToOne(source, self.row(kind, nodes, Frame(stored), path))
+
+    def every(
+        self, definition: GraphQLField, mapping: mapped.Every, nodes: Sequence[FieldNode], path: Path
+    ) -> reading.Each:
+        is_list = is_list_type(get_nullable_type(definition.type))
+        kind = get_named_type(definition.type)
+        named = identities(self.selections.schema, kind, self.keys, mapping.elsewhere)
+        here = (*path, EACH) if is_list else path
+        values = tuple(self.branch(branch, nodes, here) for branch in named.branches)
+        _, bind = self.arguments(definition, nodes[0])
+
+        def key(position: int) -> Read:
+            return lambda arguments, _: [each.key_part(position) for each in _sure(named, arguments)]
+
+        keys = tuple(bind("text[]", key(position)) for position in range(named.key_width))
+        chosen = bind("integer[]", lambda arguments, _: [each.branch for each in _sure(named, arguments)])
+        return reading.Each(values, chosen, keys, is_list)
+
+    def branch(self, branch: Branch, nodes: Sequence[FieldNode], path: Path) -> reading.Branch:
+        frame, column = Frame(branch.stored), branch.stored.type_column
+        if column is None:
+            return reading.Branch(branch.stored.view, branch.key, self.row(branch.kinds[0], nodes, frame, path))
+        cases = self.cases(branch.kinds, nodes, frame, path)
+        return reading.Branch(branch.stored.view, branch.key, reading.Switch(column, cases))
+
+    def arguments(self, definition: GraphQLField, node: FieldNode) -> tuple[Arguments, Bind]:
+        """The field's arguments as they are now, and what binds parameters to those of each run."""
+        values = get_argument_values(definition, node, self.variables)
+        position = len(self.given)
+        self.given.append(Given(definition, node, None if _has_variable(node) else values))
+
+        def bind(type: str, read: Read) -> Parameter:
+            parameter = Parameter(type)
+            self.reads[parameter] = (position, read)
+            return parameter
+
+        return values, bind
+
+    def _short(self, fields: dict[str, list[FieldNode]]) -> Iterator[tuple[str, list[FieldNode]]]:
+        for key, nodes in fields.items():
+            if len(key) > LONGEST_KEY:
+                raise Unplannable(f"the response key {key}")
+            yield key, nodes
+
+
+def _sure(named: Identities, arguments: Arguments) -> list[Named]:
+    """What is asked for. Raises GraphQLError where any of it is named wrongly, Unplannable where it is in no view."""
+    return [_in_a_view(asked) for asked in named.names(arguments)]
+
+
+def _in_a_view(asked: Asked) -> Named:
+    match asked:
+        case Named():
+            return asked
+        case Elsewhere():
+            raise Unplannable("a thing that is in no view")
+        case GraphQLError():
+            raise asked
+    assert_never(asked)
+
+
+def _stored(kind: GraphQLNamedType) -> Stored:
+    declared = origin(kind)
+    found = stored_of(declared) if declared else None
+    if found is None:
+        raise Unplannable(kind.name)
+    return found
+
+
+def _column(definition: GraphQLField, mapping: mapped.Column, frame: Frame) -> reading.Column:
+    kind = get_named_type(definition.type)
+    name, is_required = frame.column(mapping.name), isinstance(definition.type, GraphQLNonNull)
+    if not is_leaf_type(kind):
+        raise Unplannable(kind.name)
+    match kind.name:
+        case "ID":
+            if frame.stored is None or frame.stored.prefix is None:
+                raise Unplannable(kind.name)
+            return _identifier(name, frame.stored.prefix, is_required=is_required)
+        case "DateTime":
+            return reading.Column(name, reading.ColumnKind.MOMENT, is_required=is_required)
+    return reading.Column(name, is_required=is_required)
+
+
+def _identifier(name: str, prefix: str, *, is_required: bool) -> reading.Column:
+    return reading.Column(name, reading.ColumnKind.IDENTIFIER, prefix, is_required)
+
+
+def _has_variable(node: FieldNode) -> bool:
+    found = False
+
+    class Look(Visitor):
+        def enter_variable(self, _node: VariableNode, *_: object) -> None:
+            nonlocal found
+            found = True
+
+    for argument in node.arguments or ():
+        visit(argument, Look())
+    return found

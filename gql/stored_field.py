@@ -1,0 +1,150 @@
+"""How fields of stored types are declared, each with where its values are.
+
+    to_one(column)          the row whose id is in a column of this one
+    newest(key, order)      the first row, in an order, of those that name this one
+    rows(key, order)        all rows that name this one, as a plain list
+    to_many(key, order)     the same as a connection; without a key all rows, for the root
+    inline(prefix)          an object made of columns of the same row
+    embedded(column)        an object, or a list of them, in a json column
+    identifier(prefix)      another thing's id
+    computed(function)      what no column holds: a function of the context and of columns, named by its parameters
+    by_key(attribute)       in payloads: the object whose key a mutation answered
+    find(argument)          at the root: one row by an argument
+    every(argument)         at the root: rows of any type by their ids
+
+All of them give Strawberry a field without a value of its own: the planner reads it, or a resolver that
+gql/stored_resolver.py derives.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from types import MappingProxyType
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+
+from db.reading import Order
+from gql.connection import After, Before, First, Last
+from gql.context import Context
+from gql.identifier import Prefix
+from gql.mapping import (
+    BY_ID,
+    METADATA,
+    ByKey,
+    Column,
+    Computed,
+    Embedded,
+    Every,
+    FieldMapping,
+    Find,
+    Identifier,
+    Inline,
+    Rows,
+    ToMany,
+    ToOne,
+)
+
+NOWHERE_ELSE: Mapping[Prefix, Callable[[Context, UUID], object]] = MappingProxyType({})
+PAGE_ARGUMENTS = (("first", First, 20), ("after", After, None), ("last", Last, None), ("before", Before, None))
+
+
+def column(name: str, *, description: str) -> Any:
+    """A column of another name than the field's."""
+    return _declared(Column(name), description)
+
+
+def identifier(prefix: Prefix, *, column: str, description: str) -> Any:
+    return _declared(Identifier(column, prefix), description)
+
+
+def to_one(column: str, *, view: str | None = None, description: str) -> Any:
+    return _declared(ToOne(column, view=view), description)
+
+
+def newest(key: str, order: Order, *, view: str | None = None, description: str) -> Any:
+    return _declared(ToOne("id", key, view, order), description)
+
+
+def rows(key: str, order: Order, *, description: str) -> Any:
+    return _declared(Rows(key, order), description)
+
+
+def to_many(
+    key: str | None = None,
+    order: Order | None = None,
+    *,
+    view: str | None = None,
+    filter: Any = None,
+    order_by: Any = None,
+    description: str,
+) -> Any:
+    """`filter` and `order_by` are input types: see gql/filter.py. Without an order the newest come first."""
+    arguments: list[tuple[str, Any, Any]] = [*PAGE_ARGUMENTS]
+    if order_by is not None:
+        said = strawberry.argument(description="In which order; the newest first if left out.")
+        arguments.insert(0, ("order_by", Annotated[order_by | None, said], None))
+    if filter is not None:
+        said = strawberry.argument(description="Which ones; all if left out.")
+        arguments.insert(0, ("filter", Annotated[filter | None, said], None))
+    return _declared(ToMany(order or BY_ID, key, view=view), description, arguments)
+
+
+def inline(prefix: str, *, present: str | None = None, type_column: str | None = None, description: str) -> Any:
+    return _declared(Inline(prefix, present, type_column), description)
+
+
+def embedded(column: str, *, type: type | None = None, description: str) -> Any:
+    return _declared(Embedded(column, type), description)
+
+
+def computed(function: Callable[..., Any], *, description: str) -> Any:
+    """The function takes the context, then columns by their names, or one dataclass with fields of their names."""
+    _, *needs = inspect.signature(function, eval_str=True).parameters.values()
+    if len(needs) == 1 and is_dataclass(needs[0].annotation):
+        made: Any = needs[0].annotation
+        columns = {field.name: object for field in fields(made)}
+        return _declared(Computed(lambda context, **given: function(context, made(**given)), columns), description)
+    return _declared(Computed(function, {need.name: need.annotation for need in needs}), description)
+
+
+def by_key(attribute: str, *, view: str | None = None, description: str) -> Any:
+    return _declared(ByKey(attribute, view), description)
+
+
+def find(argument: str, type: Any, *, said: str, description: str) -> Any:
+    """`said` describes the argument."""
+    annotation = Annotated[type, strawberry.argument(description=said)]
+    return _declared(Find(), description, [(argument, annotation, inspect.Parameter.empty)])
+
+
+def every(
+    argument: str,
+    type: Any,
+    *,
+    said: str,
+    description: str,
+    name: str | None = None,
+    elsewhere: Mapping[Prefix, Callable[[Context, UUID], object]] = NOWHERE_ELSE,
+) -> Any:
+    """`elsewhere` finds what has an id and no view."""
+    annotation = Annotated[type, strawberry.argument(description=said)]
+    return _declared(Every(elsewhere), description, [(argument, annotation, inspect.Parameter.empty)], name=name)
+
+
+def _declared(
+    mapping: FieldMapping, description: str, arguments: Iterable[tuple[str, Any, Any]] = (), name: str | None = None
+) -> Any:
+    """A field whose arguments Strawberry reads off a signature, and whose function is never called."""
+
+    def unresolved() -> None:
+        raise NotImplementedError
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    unresolved.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, keyword, default=default, annotation=kind) for name, kind, default in arguments]
+    )
+    return strawberry.field(resolver=unresolved, description=description, name=name, metadata={METADATA: mapping})

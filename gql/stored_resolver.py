@@ -1,0 +1,373 @@
+"""Resolvers of stored fields for graphql-core, derived from the mapping that plans are made of.
+
+graphql-core is the reference for plans, and answers what they cannot. A field's rows are read for all its parents at
+once: one statement for each field of an operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, assert_never, cast
+from uuid import UUID
+
+import orjson
+from graphql import (
+    GraphQLError,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    GraphQLUnionType,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+)
+
+from db import reading
+from db.reading import CURSOR, PARENT, Parameter, Record, Source, Span
+from gql import mapping as mapped
+from gql.answered import answered_root, planned_object
+from gql.bad_input import Unmatchable
+from gql.connection import Connection, Edge, PageInfo
+from gql.context import Context
+from gql.definition import origin, strawberry_field
+from gql.federation import Keys
+from gql.hole import computed
+from gql.identifier import encode
+from gql.identity import Asked, Elsewhere, Identities, Named, identities
+from gql.listing import filtered, found_by, source_of, span_of
+from gql.loader import Bound
+from gql.mapping import Stored, mapping_of, stored_of
+
+Resolve: TypeAlias = Callable[..., Any]
+Composite: TypeAlias = GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A row as graphql-core's source: of which type it is, and what the names of its columns begin with."""
+
+    columns: Record
+    type_name: str
+    prefix: str = ""
+
+    def column(self, name: str) -> Any:
+        return self.columns[f"{self.prefix}{name}"]
+
+
+def attach(schema: GraphQLSchema, keys: Keys) -> None:
+    """Give every mapped field its resolver, and let rows be of the types that they say they are."""
+    resolvers = _Resolvers(schema, keys)
+    of_rows = set(_types_of_rows(schema))
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLObjectType):
+            for name, definition in kind.fields.items():
+                declared = strawberry_field(definition)
+                mapping = mapping_of(declared) if declared else None
+                if mapping is not None and (kind in of_rows or not isinstance(mapping, mapped.Column)):
+                    definition.resolve = resolvers.resolver(kind, name, definition, mapping)
+            _accept_rows(kind)
+        elif isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
+            _tell_types_of_rows(kind)
+
+
+def _types_of_rows(schema: GraphQLSchema) -> Iterator[GraphQLNamedType]:
+    """The types whose sources are rows: those with a view, and those made of columns of another's."""
+    for kind in schema.type_map.values():
+        declared = origin(kind)
+        if declared is not None and stored_of(declared) is not None:
+            yield kind
+        for definition in kind.fields.values() if isinstance(kind, GraphQLObjectType) else ():
+            field = strawberry_field(definition)
+            if field is not None and isinstance(mapping_of(field), mapped.Inline):
+                target = get_named_type(definition.type)
+                yield from target.types if isinstance(target, GraphQLUnionType) else (target,)
+
+
+def _accept_rows(kind: GraphQLObjectType) -> None:
+    usual = kind.is_type_of
+    if usual is not None:
+        kind.is_type_of = lambda value, info: isinstance(value, StoredRow) or usual(value, info)
+
+
+def _tell_types_of_rows(kind: GraphQLInterfaceType | GraphQLUnionType) -> None:
+    usual = kind.resolve_type
+    assert usual is not None
+    kind.resolve_type = lambda value, info, abstract: (
+        value.type_name if isinstance(value, StoredRow) else usual(value, info, abstract)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolvers:
+    schema: GraphQLSchema
+    keys: Keys
+
+    def resolver(
+        self, kind: GraphQLObjectType, name: str, definition: GraphQLField, mapping: mapped.FieldMapping
+    ) -> Resolve:
+        target = get_named_type(definition.type)
+        match mapping:
+            case mapped.Column():
+                return _column(kind, target, mapping)
+            case mapped.Identifier():
+                return lambda row, _info: encode(mapping.prefix, row.column(mapping.name))
+            case mapped.Inline():
+                return _inline(target, mapping)
+            case mapped.Embedded():
+                return self.embedded(target, mapping)
+            case mapped.Computed():
+                return _computed(mapping)
+            case mapped.ToOne():
+                return _to_one(target, mapping)
+            case mapped.Rows():
+                return _rows(target, mapping)
+            case mapped.ToMany():
+                return _connection(definition, mapping)
+            case mapped.Find():
+                return _find(target, definition)
+            case mapped.Every():
+                is_list = is_list_type(get_nullable_type(definition.type))
+                named = identities(self.schema, target, self.keys, mapping.elsewhere)
+                return _every(named, mapping, is_list=is_list)
+            case mapped.ByKey():
+                return _by_key(target, mapping)
+        assert_never(mapping)
+
+    def embedded(self, target: GraphQLNamedType, mapping: mapped.Embedded) -> Resolve:
+        cls = mapping.type or origin(target)
+        kind = next(kind for kind in self.schema.type_map.values() if origin(kind) is cls)
+
+        def resolve(row: StoredRow, _info: GraphQLResolveInfo[Context]) -> Any:
+            return document(kind, row.column(mapping.name))
+
+        return resolve
+
+
+def document(kind: GraphQLNamedType, value: Any) -> Any:
+    """What a json column holds as objects of a type of the schema; a key that is not there is null."""
+    if isinstance(value, list):
+        return [document(kind, item) for item in value]
+    if not isinstance(value, dict) or not isinstance(kind, GraphQLObjectType):
+        return value
+    cls = origin(kind)
+    assert cls is not None
+    members = {}
+    for definition in kind.fields.values():
+        declared = strawberry_field(definition)
+        assert declared is not None
+        members[declared.python_name] = document(get_named_type(definition.type), value.get(declared.python_name))
+    return cls(**members)
+
+
+def _column(kind: GraphQLObjectType, target: GraphQLNamedType, mapping: mapped.Column) -> Resolve:
+    if target.name != "ID":
+        return lambda row, _info: row.column(mapping.name)
+    declared = origin(kind)
+    stored = stored_of(declared) if declared else None
+    assert stored is not None
+    assert stored.prefix is not None
+    prefix = stored.prefix
+    return lambda row, _info: encode(prefix, row.column(mapping.name))
+
+
+def _inline(target: GraphQLNamedType, mapping: mapped.Inline) -> Resolve:
+    def resolve(row: StoredRow, _info: GraphQLResolveInfo[Context]) -> StoredRow | None:
+        name = row.column(mapping.type_column) if mapping.type_column else target.name
+        inner = StoredRow(row.columns, name, f"{row.prefix}{mapping.prefix}")
+        return inner if mapping.present is None or inner.column(mapping.present) is not None else None
+
+    return resolve
+
+
+def _computed(mapping: mapped.Computed) -> Resolve:
+    async def resolve(row: StoredRow, info: GraphQLResolveInfo[Context]) -> Any:
+        return await computed(mapping, info.context, {name: row.column(name) for name in mapping.needs})
+
+    return resolve
+
+
+def _to_one(target: GraphQLNamedType, mapping: mapped.ToOne) -> Resolve:
+    stored = _stored(target)
+    source = source_of(mapping.view or stored.view, mapping.key, PARENT, mapping.order)
+    batch = reading.rows_of_parents(source, limit=1 if mapping.order else None)
+
+    async def resolve(row: StoredRow, info: GraphQLResolveInfo[Context]) -> StoredRow | None:
+        key = row.column(mapping.column)
+        found = await info.context.reader.rows(batch, [], key) if key is not None else []
+        return _row(target, stored, found[0]) if found else None
+
+    return resolve
+
+
+def _rows(target: GraphQLNamedType, mapping: mapped.Rows) -> Resolve:
+    stored = _stored(target)
+    batch = reading.rows_of_parents(source_of(mapping.view or stored.view, mapping.key, PARENT, mapping.order))
+
+    async def resolve(row: StoredRow, info: GraphQLResolveInfo[Context]) -> list[StoredRow]:
+        found = await info.context.reader.rows(batch, [], row.column(mapping.column))
+        return [_row(target, stored, each) for each in found]
+
+    return resolve
+
+
+def _connection(definition: GraphQLField, mapping: mapped.ToMany) -> Resolve:
+    connection = get_named_type(definition.type)
+    assert isinstance(connection, GraphQLObjectType)
+    target = get_named_type(connection.fields["nodes"].type)
+    stored = _stored(target)
+    view = mapping.view or stored.view
+
+    async def resolve(row: StoredRow | None, info: GraphQLResolveInfo[Context], **arguments: Any) -> Any:
+        if (answered := answered_root(info)) is not None:
+            return answered
+        parent = row.column(mapping.column) if row is not None and mapping.key else None
+        bound = Bound(arguments, info.context)
+        source = source_of(view, mapping.key, PARENT if mapping.key else None)
+        span = span_of(mapping, definition.args, arguments, bound)
+        try:
+            source = filtered(source, definition.args, arguments, bound)
+        except Unmatchable:
+            return _page(target, stored, span, [], _nothing)
+        batch = reading.page_of_parents(source, span)
+        rows = await info.context.reader.rows(batch, bound.of(batch.parameters), parent)
+        return _page(target, stored, span, rows, _Count(source, bound, info.context, parent))
+
+    return resolve
+
+
+def _page(
+    target: GraphQLNamedType, stored: Stored, span: Span, rows: Sequence[Record], count: Callable[[], Any]
+) -> Connection[StoredRow]:
+    """A page of the rows as they were read: one more than it shows where there is more, from its end if backward."""
+    has_more, shown = len(rows) > span.size, list(rows[: span.size])
+    if span.is_backward:
+        shown.reverse()
+    edges = [Edge(cursor=row[CURSOR], node=_row(target, stored, row)) for row in shown]
+    info = PageInfo(
+        has_next_page=bool(span.before) if span.is_backward else has_more,
+        has_previous_page=has_more if span.is_backward else bool(span.after),
+        start_cursor=edges[0].cursor if edges else None,
+        end_cursor=edges[-1].cursor if edges else None,
+    )
+    return Connection(edges=edges, page_info=info, count=count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    source: Source
+    bound: Bound
+    context: Context
+    parent: UUID | None
+
+    async def __call__(self) -> tuple[int, bool]:
+        batch = reading.counts_of_parents(self.source)
+        rows = await self.context.reader.rows(batch, self.bound.of(batch.parameters), self.parent)
+        number: int = rows[0]["number"]
+        return min(number, reading.COUNT_CAP), number <= reading.COUNT_CAP
+
+
+async def _nothing() -> tuple[int, bool]:
+    return 0, True
+
+
+def _find(target: GraphQLNamedType, definition: GraphQLField) -> Resolve:
+    stored = _stored(target)
+
+    async def resolve(_root: None, info: GraphQLResolveInfo[Context], **arguments: Any) -> Any:
+        if (answered := answered_root(info)) is not None:
+            return answered
+        bound = Bound(arguments, info.context)
+        try:
+            source = found_by(stored.view, stored.prefix, definition.args, arguments, bound)
+        except Unmatchable:
+            return None
+        batch = reading.rows_of_parents(source)
+        found = await info.context.reader.rows(batch, bound.of(batch.parameters))
+        return _row(target, stored, found[0]) if found else None
+
+    return resolve
+
+
+def _every(named: Identities, mapping: mapped.Every, *, is_list: bool) -> Resolve:
+    async def resolve(_root: None, info: GraphQLResolveInfo[Context], **arguments: Any) -> Any:
+        if (answered := answered_root(info)) is not None:
+            return answered
+        asked = named.names(arguments)
+        found = await _things(named, asked, info.context)
+        shown = [_thing(each, found, mapping, info.context) for each in asked]
+        return shown if is_list else shown[0]
+
+    return resolve
+
+
+def _thing(asked: Asked, found: Mapping[Named, StoredRow | None], mapping: mapped.Every, context: Context) -> object:
+    """What goes in one place of the list: an error there is of this place alone."""
+    match asked:
+        case Named():
+            return found[asked]
+        case Elsewhere():
+            return mapping.elsewhere[asked.prefix](context, asked.key)
+        case GraphQLError():
+            return asked
+    assert_never(asked)
+
+
+async def _things(named: Identities, asked: Sequence[Asked], context: Context) -> dict[Named, StoredRow | None]:
+    """What each name finds: first all ids in one statement, then the rows of each view in one more."""
+    wanted = list(dict.fromkeys(each for each in asked if isinstance(each, Named)))
+    ids = await _ids(named, wanted, context)
+    found: dict[Named, StoredRow | None] = dict.fromkeys(wanted)
+    for number, branch in enumerate(named.branches):
+        batch = reading.rows_of_parents(source_of(branch.stored.view, "id", PARENT))
+        keys = {ids[each]: each for each in wanted if each.branch == number and ids[each] is not None}
+        if not keys:
+            continue
+        rows = await reading.fetch_batch(context.installation.reading_pool, batch, context.workspace_id, list(keys), [])
+        for row in rows:
+            found[keys[row["id"]]] = _row(branch.kinds[0], branch.stored, row)
+    return found
+
+
+async def _ids(named: Identities, wanted: Sequence[Named], context: Context) -> dict[Named, UUID | None]:
+    bring_id = reading.Object((("id", reading.Column("id")),))
+    branches = tuple(reading.Branch(each.stored.view, each.key, bring_id) for each in named.branches)
+    chosen, keys = Parameter("integer[]"), tuple(Parameter("text[]") for _ in range(named.key_width))
+    statement = reading.statement([("ids", reading.Each(branches, chosen, keys, is_list=True))])
+    values: dict[Parameter, object] = {chosen: [each.branch for each in wanted]}
+    for position, key in enumerate(keys):
+        values[key] = [each.key_part(position) for each in wanted]
+    pool, parameters = context.installation.reading_pool, [values[each] for each in statement.parameters]
+    found = orjson.loads(await reading.fetch(pool, statement, context.workspace_id, parameters))["ids"]
+    return {each: UUID(row["id"]) if row else None for each, row in zip(wanted, found, strict=True)}
+
+
+def _by_key(target: GraphQLNamedType, mapping: mapped.ByKey) -> Resolve:
+    stored = _stored(target)
+    batch = reading.rows_of_parents(source_of(mapping.view or stored.view, "id", PARENT))
+
+    async def resolve(payload: object, info: GraphQLResolveInfo[Context]) -> Any:
+        key = cast("UUID | None", getattr(payload, mapping.attribute))
+        if key is None:
+            return None
+        planned = await planned_object(info, target, mapping.view, key)
+        if planned is not None:
+            return planned
+        found = await info.context.reader.rows(batch, [], key)
+        return _row(target, stored, found[0]) if found else None
+
+    return resolve
+
+
+def _row(target: GraphQLNamedType, stored: Stored, record: Record) -> StoredRow:
+    return StoredRow(record, record[stored.type_column] if stored.type_column else target.name)
+
+
+def _stored(kind: GraphQLNamedType) -> Stored:
+    declared = origin(kind)
+    found = stored_of(declared) if declared else None
+    assert found is not None, f"{kind.name} is read from nowhere"
+    return found
