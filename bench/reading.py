@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import median
 from uuid import UUID
@@ -137,19 +138,17 @@ async def compare_pages(server_url: str, folder: Path, options: Options) -> None
         await fill_database(url, workspace=DEFAULT_WORKSPACE, other_workspace=OTHER_WORKSPACE)
         workspace, postgres = await default_workspace(url), await postmaster(url)
         print(f"{'':<28}{'requests/s':>12}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}{'server CPU ms':>15}{'Postgres':>10}")
-        for workers in options.workers:
-            async with AsyncExitStack() as stack:
-                targets = [
-                    await stack.enter_async_context(ceiling(url, workspace, workers=workers)),
-                    await stack.enter_async_context(modelyard("Modelyard", url, folder, workers=workers)),
-                    await stack.enter_async_context(
-                        modelyard("plans off", url, folder, workers=workers, settings=PLANS_OFF)
-                    ),
-                ]
-                for name in options.pages:
-                    asking = await find_asking(url, workspace, name, PAGES[name])
-                    print(f"{name}, {workers} worker{'s' if workers > 1 else ''}")
-                    print_rounds(await compare(targets, asking, postgres, options))
+        most = max(options.workers)
+        async with AsyncExitStack() as stack:
+            targets = [
+                await stack.enter_async_context(ceiling(url, workspace, workers=most)),
+                await stack.enter_async_context(modelyard("Modelyard", url, folder, workers=most)),
+                await stack.enter_async_context(modelyard("plans off", url, folder, workers=most, settings=PLANS_OFF)),
+            ]
+            for workers, name in product(options.workers, options.pages):
+                asking = await find_asking(url, workspace, name, PAGES[name])
+                print(f"{name}, {workers} worker{'s' if workers > 1 else ''}")
+                print_rounds(await compare([target.only(workers) for target in targets], asking, postgres, options))
 
 
 def print_rounds(measured: Mapping[str, Sequence[Round]]) -> None:
@@ -219,7 +218,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.5, help="of one round of one row")
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--pages", default=",".join(PAGES), help="apart by commas; empty for none")
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--versions-in-one-model", type=int, nargs="*", default=[1_000, 50_000, 200_000])
     parser.add_argument("--database-url", help="a Postgres to make databases in; an embedded one where not given")
     values = vars(parser.parse_args())

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -36,6 +36,10 @@ class Target:
     processes: Sequence[psutil.Process]
     is_graphql: bool = True
     token: str = TOKEN
+
+    def only(self, workers: int) -> Target:
+        """The first of its processes; the others have nothing to do."""
+        return replace(self, ports=self.ports[:workers], processes=self.processes[:workers])
 
     def path(self, page: str) -> str:
         return "/graphql" if self.is_graphql else f"/{page}"
@@ -80,8 +84,8 @@ class CpuMeter:
 
 @asynccontextmanager
 async def ceiling(database_url: str, workspace: UUID, *, workers: int) -> AsyncIterator[Target]:
-    """The hand-written statements, with two connections for each core in all."""
-    connections = max(1, CONNECTIONS_PER_CORE * (os.cpu_count() or 1) // workers)
+    """The hand-written statements; each process has two connections for each core."""
+    connections = CONNECTIONS_PER_CORE * (os.cpu_count() or 1)
     async with AsyncExitStack() as stack:
         ports, processes = [], []
         for _ in range(workers):

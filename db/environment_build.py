@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from asyncpg import Record
-
 from db.connection import Connection, Queryable
 
 START = """
@@ -30,14 +28,6 @@ SET state = 'FAILED', finished_at = now(), log = log || $3
 WHERE workspace_id = $1
 AND model_version_id = $2
 AND state = 'RUNNING'
-"""
-LATEST = """
-SELECT id, digest, runtime, requirements, state, log, started_at, finished_at
-FROM environment_build
-WHERE workspace_id = $1
-AND model_version_id = $2
-ORDER BY id DESC
-LIMIT 1
 """
 
 
@@ -66,7 +56,3 @@ async def finish(connection: Queryable, workspace_id: UUID, build_id: UUID, stat
 async def lose(connection: Connection, workspace_id: UUID, version_id: UUID, last_words: str) -> None:
     """End the builds whose builder died."""
     await connection.execute(LOSE, workspace_id, version_id, last_words)
-
-
-async def latest(connection: Queryable, workspace_id: UUID, version_id: UUID) -> Record | None:
-    return await connection.fetchrow(LATEST, workspace_id, version_id)

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from db.connection import Connection, Queryable
-from db.page import Listing, Page, PageRequest
+from db.connection import Connection
 
 # The update locks the workspace's counter until the transaction ends, so this statement comes last in it:
 # an event that commits late would otherwise be passed over by a reader. Its time is read behind that lock, not
@@ -24,14 +23,6 @@ FROM counter,
     unnest($2::text[], $3::uuid[], $4::text[], $5::jsonb[])
         WITH ORDINALITY AS given (kind, subject_id, actor, data, position)
 """
-COLUMNS = "workspace_id, number, kind, subject_id, actor, data, occurred_at"
-ALL = Listing(
-    COLUMNS,
-    "FROM event WHERE workspace_id = $1 AND ($2::uuid IS NULL OR subject_id = $2)",
-    parameter_count=2,
-    key="number",
-    key_type="bigint",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +43,3 @@ async def insert(connection: Connection, workspace_id: UUID, events: Sequence[Ev
         [event.actor for event in events],
         [event.data for event in events],
     )
-
-
-async def page(connection: Queryable, workspace_id: UUID, subject_id: UUID | None, request: PageRequest) -> Page:
-    return await ALL.page(connection, workspace_id, subject_id, request=request)
-
-
-async def count(connection: Queryable, workspace_id: UUID, subject_id: UUID | None) -> tuple[int, bool]:
-    return await ALL.count(connection, workspace_id, subject_id)

@@ -6,7 +6,6 @@ from uuid import UUID
 from asyncpg import Record
 
 from db.connection import Connection, Queryable, is_storable
-from db.page import Listing, Page, PageRequest
 
 COLUMNS = "id, workspace_id, name, last_version_number, version_count, revision, created_at, created_by"
 # One statement makes the model or finds it, and gives out the version's number: the one asked for, or the highest ever
@@ -26,7 +25,6 @@ FROM model
 WHERE workspace_id = $1
 AND (id = $2 OR name = $3)
 """
-ALL = Listing(COLUMNS, "FROM model WHERE workspace_id = $1", 1, key="id", key_type="uuid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +50,3 @@ async def find(
     if name is not None and not is_storable(name):
         return None
     return await connection.fetchrow(FIND, workspace_id, model_id, name)
-
-
-async def page(connection: Queryable, workspace_id: UUID, request: PageRequest) -> Page:
-    return await ALL.page(connection, workspace_id, request=request)
-
-
-async def count(connection: Queryable, workspace_id: UUID) -> tuple[int, bool]:
-    return await ALL.count(connection, workspace_id)

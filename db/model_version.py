@@ -7,7 +7,6 @@ from uuid import UUID
 from asyncpg import Record
 
 from db.connection import Connection, Queryable, is_storable
-from db.page import Listing, Page, PageRequest
 
 _NAMES = """id, workspace_id, model_id, version_number, version, status, description, labels, documents, origin,
     source_kind, training_job_version_id, source_store, source_key, chosen_deployment_types, chosen_runtime,
@@ -41,16 +40,6 @@ SELECT {COLUMNS}
 WHERE model.workspace_id = $1
 AND model.name = $2
 AND model_version.version_number = $3
-"""
-LATEST_NORMAL = f"""
-SELECT {COLUMNS}
-{_JOINED}
-WHERE model_version.workspace_id = $1
-AND model_version.model_id = $2
-AND model_version.status = 'NORMAL'
-AND model_version.deleted_at IS NULL
-ORDER BY model_version.version_number DESC
-LIMIT 1
 """
 LOCK = """
 SELECT status, revision
@@ -114,14 +103,6 @@ SET warnings = $3
 WHERE workspace_id = $1
 AND id = $2
 """
-FILES = Listing(
-    "path, size_bytes, sha256, source_etag, scan_state, scan_globals, scan_reason, model_version_id",
-    "FROM model_file WHERE workspace_id = $1 AND model_version_id = $2",
-    parameter_count=2,
-    key='path COLLATE "C"',
-    key_type="text",
-    is_descending=False,
-)
 ALL_FILES = """
 SELECT path, size_bytes, sha256, source_etag, scan_state, scan_globals, scan_reason
 FROM model_file
@@ -129,30 +110,6 @@ WHERE workspace_id = $1
 AND model_version_id = $2
 ORDER BY path COLLATE "C"
 """
-FIND_FILE = """
-SELECT path, size_bytes, sha256
-FROM model_file
-WHERE workspace_id = $1
-AND model_version_id = $2
-AND path = $3
-"""
-OF_MODEL = Listing(
-    COLUMNS,
-    f"""{_JOINED} WHERE model_version.workspace_id = $1 AND model_version.model_id = $2
-    AND model_version.deleted_at IS NULL""",
-    parameter_count=2,
-    key="model_version.version_number",
-    key_type="bigint",
-)
-ALL = Listing(
-    COLUMNS,
-    f"""{_JOINED} WHERE model_version.workspace_id = $1 AND model_version.deleted_at IS NULL
-    AND ($2::text[] IS NULL OR model_version.status = ANY($2))
-    AND ($3::uuid IS NULL OR model_version.training_job_version_id = $3)""",
-    parameter_count=3,
-    key="model_version.id",
-    key_type="uuid",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +199,6 @@ async def find_by_name(
     return await connection.fetchrow(FIND_BY_NAME, workspace_id, model_name, version_number)
 
 
-async def latest_normal(connection: Queryable, workspace_id: UUID, model_id: UUID) -> Record | None:
-    return await connection.fetchrow(LATEST_NORMAL, workspace_id, model_id)
-
-
 async def lock(connection: Connection, workspace_id: UUID, version_id: UUID) -> Record | None:
     return await connection.fetchrow(LOCK, workspace_id, version_id)
 
@@ -330,41 +283,5 @@ async def set_warnings(
     await connection.execute(SET_WARNINGS, workspace_id, version_id, warnings)
 
 
-async def files(connection: Queryable, workspace_id: UUID, version_id: UUID, request: PageRequest) -> Page:
-    return await FILES.page(connection, workspace_id, version_id, request=request)
-
-
-async def count_files(connection: Queryable, workspace_id: UUID, version_id: UUID) -> tuple[int, bool]:
-    return await FILES.count(connection, workspace_id, version_id)
-
-
 async def all_files(connection: Queryable, workspace_id: UUID, version_id: UUID) -> list[Record]:
     return await connection.fetch(ALL_FILES, workspace_id, version_id)
-
-
-async def find_file(connection: Queryable, workspace_id: UUID, version_id: UUID, path: str) -> Record | None:
-    return await connection.fetchrow(FIND_FILE, workspace_id, version_id, path)
-
-
-async def of_model(connection: Queryable, workspace_id: UUID, model_id: UUID, request: PageRequest) -> Page:
-    return await OF_MODEL.page(connection, workspace_id, model_id, request=request)
-
-
-async def count_of_model(connection: Queryable, workspace_id: UUID, model_id: UUID) -> tuple[int, bool]:
-    return await OF_MODEL.count(connection, workspace_id, model_id)
-
-
-async def page(
-    connection: Queryable,
-    workspace_id: UUID,
-    statuses: Sequence[str] | None,
-    training_job_version_id: UUID | None,
-    request: PageRequest,
-) -> Page:
-    return await ALL.page(connection, workspace_id, statuses, training_job_version_id, request=request)
-
-
-async def count(
-    connection: Queryable, workspace_id: UUID, statuses: Sequence[str] | None, training_job_version_id: UUID | None
-) -> tuple[int, bool]:
-    return await ALL.count(connection, workspace_id, statuses, training_job_version_id)

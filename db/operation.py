@@ -5,7 +5,6 @@ from uuid import UUID
 from asyncpg import Record
 
 from db.connection import Connection, Queryable
-from db.page import Listing, Page, PageRequest
 
 COLUMNS = """id, workspace_id, kind, state, stage, progress, attempts, error, subject_id,
     created_at, created_by, started_at, finished_at"""
@@ -19,14 +18,6 @@ SELECT {COLUMNS}
 FROM operation
 WHERE workspace_id = $1
 AND id = $2
-"""
-LATEST = f"""
-SELECT {COLUMNS}
-FROM operation
-WHERE workspace_id = $1
-AND subject_id = $2
-ORDER BY id DESC
-LIMIT 1
 """
 # The queue gives a handler only the operation's id; the row says whose it is.
 CLAIM = f"""
@@ -107,14 +98,6 @@ WHERE workspace_id = $1
 AND subject_id = $2
 AND state IN ('QUEUED', 'RUNNING')
 """
-ALL = Listing(
-    COLUMNS,
-    """FROM operation WHERE workspace_id = $1 AND ($2::text IS NULL OR state = $2)
-    AND ($3::uuid IS NULL OR subject_id = $3)""",
-    parameter_count=3,
-    key="id",
-    key_type="uuid",
-)
 
 
 async def insert(connection: Connection, workspace_id: UUID, kind: str, subject_id: UUID, created_by: str) -> Record:
@@ -125,10 +108,6 @@ async def insert(connection: Connection, workspace_id: UUID, kind: str, subject_
 
 async def find(connection: Queryable, workspace_id: UUID, operation_id: UUID) -> Record | None:
     return await connection.fetchrow(FIND, workspace_id, operation_id)
-
-
-async def latest(connection: Queryable, workspace_id: UUID, subject_id: UUID) -> Record | None:
-    return await connection.fetchrow(LATEST, workspace_id, subject_id)
 
 
 async def claim(connection: Queryable, operation_id: UUID) -> Record | None:
@@ -180,15 +159,3 @@ async def finish_subject(
 
 async def cancel_subject(connection: Connection, workspace_id: UUID, subject_id: UUID) -> None:
     await connection.execute(CANCEL_SUBJECT, workspace_id, subject_id)
-
-
-async def page(
-    connection: Queryable, workspace_id: UUID, state: str | None, subject_id: UUID | None, request: PageRequest
-) -> Page:
-    return await ALL.page(connection, workspace_id, state, subject_id, request=request)
-
-
-async def count(
-    connection: Queryable, workspace_id: UUID, state: str | None, subject_id: UUID | None
-) -> tuple[int, bool]:
-    return await ALL.count(connection, workspace_id, state, subject_id)

@@ -7,7 +7,6 @@ from uuid import UUID
 from asyncpg import Record
 
 from db.connection import Connection, Queryable, is_storable
-from db.page import Listing, Page, PageRequest
 
 COLUMNS = """id, workspace_id, name, description, deployment_type, desired_state, status, status_message, progress,
     revision, last_configuration_number, created_at, created_by, deleted_at"""
@@ -35,12 +34,6 @@ FROM service
 WHERE workspace_id = $1
 AND deleted_at IS NULL
 AND (id = $2 OR name = $3)
-"""
-FIND_ANY = f"""
-SELECT {COLUMNS}
-FROM service
-WHERE workspace_id = $1
-AND id = $2
 """
 LOCK_BY_NAME = f"""
 SELECT {COLUMNS}
@@ -131,24 +124,6 @@ FROM model_version
 WHERE status IN ('IMPORTING', 'BUILDING')
 """
 NOTIFY = "SELECT pg_notify('modelyard_service', $1)"
-ALL = Listing(
-    COLUMNS,
-    """FROM service WHERE workspace_id = $1 AND deleted_at IS NULL AND ($2::text[] IS NULL OR status = ANY($2))
-    AND ($3::uuid IS NULL OR EXISTS (
-        SELECT 1
-        FROM service_target
-        JOIN service_configuration
-            ON service_configuration.workspace_id = service_target.workspace_id
-            AND service_configuration.id = service_target.service_configuration_id
-        WHERE service_target.workspace_id = $1
-        AND service_target.model_version_id = $3
-        AND service_configuration.service_id = service.id
-        AND service_configuration.number = service.last_configuration_number
-    ))""",
-    parameter_count=3,
-    key="id",
-    key_type="uuid",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +194,6 @@ async def find(
     return await connection.fetchrow(FIND, workspace_id, service_id, name)
 
 
-async def find_any(connection: Queryable, workspace_id: UUID, service_id: UUID) -> Record | None:
-    """A service, deleted ones too: the payload of deleteService shows it."""
-    return await connection.fetchrow(FIND_ANY, workspace_id, service_id)
-
-
 async def lock(connection: Connection, workspace_id: UUID, service_id: UUID) -> Record | None:
     return await connection.fetchrow(LOCK, workspace_id, service_id)
 
@@ -271,19 +241,3 @@ async def laid_out_versions(connection: Queryable) -> list[UUID]:
 async def notify(connection: Queryable, service_id: UUID) -> None:
     """Wake up who reconciles services and who routes to them; heard when the transaction commits."""
     await connection.execute(NOTIFY, str(service_id))
-
-
-async def page(
-    connection: Queryable,
-    workspace_id: UUID,
-    statuses: Sequence[str] | None,
-    model_version_id: UUID | None,
-    request: PageRequest,
-) -> Page:
-    return await ALL.page(connection, workspace_id, statuses, model_version_id, request=request)
-
-
-async def count(
-    connection: Queryable, workspace_id: UUID, statuses: Sequence[str] | None, model_version_id: UUID | None
-) -> tuple[int, bool]:
-    return await ALL.count(connection, workspace_id, statuses, model_version_id)

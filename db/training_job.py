@@ -7,7 +7,6 @@ from uuid import UUID
 from asyncpg import Record
 
 from db.connection import Connection, Queryable, is_storable
-from db.page import Listing, Page, PageRequest
 
 JOB_COLUMNS = "id, workspace_id, name, description, revision, created_at, created_by"
 VERSION_COLUMNS = """id, workspace_id, training_job_id, number, name, status, status_message, algorithm_kind,
@@ -44,12 +43,6 @@ WHERE workspace_id = $1
 AND id = $2
 RETURNING {VERSION_COLUMNS}
 """
-FIND_JOB = f"""
-SELECT {JOB_COLUMNS}
-FROM training_job
-WHERE workspace_id = $1
-AND (id = $2 OR name = $3)
-"""
 FIND_VERSION = f"""
 SELECT {VERSION_COLUMNS}
 FROM training_job_version
@@ -84,15 +77,6 @@ AND training_job.name = $2
 ORDER BY training_job_version.number DESC
 LIMIT 20
 """
-JOBS = Listing(JOB_COLUMNS, "FROM training_job WHERE workspace_id = $1", 1, key="id", key_type="uuid")
-VERSIONS = Listing(
-    VERSION_COLUMNS,
-    """FROM training_job_version WHERE workspace_id = $1 AND ($2::uuid IS NULL OR training_job_id = $2)
-    AND ($3::text[] IS NULL OR status = ANY($3))""",
-    parameter_count=3,
-    key="id",
-    key_type="uuid",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +159,6 @@ async def report(connection: Connection, workspace_id: UUID, version_id: UUID, r
     )
 
 
-async def find_job(
-    connection: Queryable, workspace_id: UUID, *, job_id: UUID | None = None, name: str | None = None
-) -> Record | None:
-    if name is not None and not is_storable(name):
-        return None
-    return await connection.fetchrow(FIND_JOB, workspace_id, job_id, name)
-
-
 async def find_version(connection: Queryable, workspace_id: UUID, version_id: UUID) -> Record | None:
     return await connection.fetchrow(FIND_VERSION, workspace_id, version_id)
 
@@ -203,23 +179,3 @@ async def version_names(connection: Queryable, workspace_id: UUID, job_name: str
     if not is_storable(job_name):
         return []
     return [row["name"] for row in await connection.fetch(VERSION_NAMES, workspace_id, job_name)]
-
-
-async def jobs(connection: Queryable, workspace_id: UUID, request: PageRequest) -> Page:
-    return await JOBS.page(connection, workspace_id, request=request)
-
-
-async def count_jobs(connection: Queryable, workspace_id: UUID) -> tuple[int, bool]:
-    return await JOBS.count(connection, workspace_id)
-
-
-async def versions(
-    connection: Queryable, workspace_id: UUID, job_id: UUID | None, statuses: list[str] | None, request: PageRequest
-) -> Page:
-    return await VERSIONS.page(connection, workspace_id, job_id, statuses, request=request)
-
-
-async def count_versions(
-    connection: Queryable, workspace_id: UUID, job_id: UUID | None, statuses: list[str] | None
-) -> tuple[int, bool]:
-    return await VERSIONS.count(connection, workspace_id, job_id, statuses)

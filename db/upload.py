@@ -8,7 +8,6 @@ from uuid import UUID
 from asyncpg import Record
 
 from db.connection import Connection, Queryable
-from db.page import Listing, Page, PageRequest
 
 COLUMNS = """id, workspace_id, training_job_version_id, state, expires_at, completed_at, created_at, created_by"""
 FILE_COLUMNS = "workspace_id, upload_id, number, path, size_bytes, store_upload_id"
@@ -68,7 +67,6 @@ WHERE workspace_id = $1
 AND id = $2
 AND state = 'OPEN'
 """
-ALL = Listing(COLUMNS, "FROM upload WHERE workspace_id = $1", 1, key="id", key_type="uuid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +118,3 @@ async def expired(connection: Queryable, grace_seconds: float) -> list[Record]:
 
 async def expire(connection: Queryable, workspace_id: UUID, upload_id: UUID) -> None:
     await connection.execute(EXPIRE, workspace_id, upload_id)
-
-
-async def page(connection: Queryable, workspace_id: UUID, request: PageRequest) -> Page:
-    return await ALL.page(connection, workspace_id, request=request)
-
-
-async def count(connection: Queryable, workspace_id: UUID) -> tuple[int, bool]:
-    return await ALL.count(connection, workspace_id)

@@ -69,7 +69,7 @@ class Difference:
 @dataclass(slots=True)
 class Report:
     """What a run saw. Documents that any error came of are not `clean`; `with_rows` are the clean ones that asked
-    for what is stored, and `planned` those of them that were answered by a plan.
+    for what is stored, each with its first variables, and `planned` those of them that were answered by a plan.
 
     `leaks` show another workspace's rows, and `failures` a fault of the server's: no document may bring one about.
     """
@@ -99,7 +99,7 @@ class Comparison:
             for owner in (stage.ours, stage.theirs)
         ]
         planning, alone = executors(stage, Limits())
-        return cls(stage, planning, alone, Generator(alone.graphql_schema, Limits(), ours, theirs))
+        return cls(stage, planning, alone, Generator(alone.graphql_schema, Limits(), alone.keys, ours, theirs))
 
     async def run(self, seed: str, documents: int, *, differences: int = 1) -> Report:
         """Compare so many documents, some with several values of their variables. Stops at so many differences."""
@@ -111,6 +111,9 @@ class Comparison:
             workspace = self._stage.broken if number % BROKEN_SHARE == BROKEN_SHARE - 1 else self._stage.ours
             alone = await self._compare(report, Attempt(seed, number, workspace, made.case))
             report.wrong_refused += made.has_wrong_value and alone.is_refused
+            if not alone.is_refused and asks_for_rows(self._alone.graphql_schema, made.case, alone):
+                report.with_rows += 1
+                report.planned += await self._planning.plans(made.case, workspace)
             for other in made.others:
                 asker = picker.choice((workspace, self._stage.theirs))
                 await self._compare(report, Attempt(seed, number, asker, other))
@@ -123,11 +126,7 @@ class Comparison:
         report.documents += 1
         if not planned.agrees(alone):
             report.differences.append(await least_difference(self._planning, self._alone, attempt))
-        if not alone.is_refused:
-            report.clean += 1
-            if asks_for_rows(self._alone.graphql_schema, case, alone):
-                report.with_rows += 1
-                report.planned += await self._planning.plans(case, workspace)
+        report.clean += not alone.is_refused
         found = Difference(attempt, planned, alone)
         if self._stage.leaks(workspace, planned):
             report.leaks.append(found)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphql import GraphQLSchema, OperationDefinitionNode, parse, validate
 
 from gql.cost import operation_cost
+from gql.federation import Keys
 from gql.limits import Limits, excesses
 from tests.document_draft import Draft, overlaps
 from tests.generated_values import Values
@@ -32,15 +33,15 @@ class Generated:
 class Generator:
     """Makes operations for one schema, with values of what two workspaces showed."""
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits, ours: Seen, theirs: Seen) -> None:
-        self._schema, self._limits, self._ours, self._theirs = schema, limits, ours, theirs
+    def __init__(self, schema: GraphQLSchema, limits: Limits, keys: Keys, ours: Seen, theirs: Seen) -> None:
+        self._schema, self._limits, self._keys, self._ours, self._theirs = schema, limits, keys, ours, theirs
         self._overlaps = overlaps(schema)
 
     def generate(self, picker: random.Random) -> Generated:
         """The next valid operation of the picker's: what it makes of it may be invalid, and is made anew."""
         while True:
             is_wrong = picker.random() < WRONG_SHARE
-            values = Values(self._schema, picker, self._ours, self._theirs, wrongs=int(is_wrong))
+            values = Values(self._schema, picker, self._ours, self._theirs, self._keys, wrongs=int(is_wrong))
             made, *others = self._cases(picker, values)
             has_wrong_value = is_wrong and not values.wrongs
             if is_wrong == has_wrong_value and self._is_fit(made):

@@ -16,10 +16,10 @@ from graphql import (
     GraphQLNonNull,
     GraphQLScalarType,
     GraphQLSchema,
-    GraphQLUnionType,
     is_required_input_field,
 )
 
+from gql.federation import Keys
 from tests.seen_values import Seen
 
 PAGE_SIZES = (0, 1, 1, 2, 2, 3, 5)
@@ -73,6 +73,7 @@ class Values:
     picker: random.Random
     ours: Seen
     theirs: Seen
+    keys: Keys
     wrongs: int = 0
 
     def goes_wrong(self, chance: float = 0.3) -> bool:
@@ -210,16 +211,13 @@ class Values:
         return f"{prefix}_{key.upper()}" if self.picker.random() < 0.02 else chosen
 
     def _representation(self) -> dict[str, Any]:
-        """What federation's gateway sends for an entity: by its id, or by some of its other values."""
-        entities = self.schema.type_map.get("_Entity")
-        names = [kind.name for kind in entities.types] if isinstance(entities, GraphQLUnionType) else ["Unknown"]
+        """What federation's gateway sends for an entity: its type, and the values of one of its keys."""
+        name = self.picker.choice([*self.keys])
         if self.goes_wrong():
-            return {"__typename": self.picker.choice([*names, "Unknown", "Query"])}
-        name = self.picker.choice(names)
+            return {"__typename": self.picker.choice([name, "Unknown", "Query"]), "noKey": 1}
         found = (self.theirs if self.picker.random() < 0.15 else self.ours).one_with(name, [], self.picker) or {}
-        keys = [key for key, value in found.items() if isinstance(value, str)]
-        chosen = ["id"] if self.picker.random() < 0.6 else self.picker.sample(keys, min(len(keys), 3))
-        return {"__typename": name, **{key: found.get(key) for key in chosen}}
+        keys = self.picker.choice(self.keys[name])
+        return {"__typename": name, **{key: found.get(key) for key in keys}}
 
 
 def is_one_of(kind: GraphQLInputObjectType) -> bool:

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from db.connection import Pool
 from gql.context import Context
+from gql.federation import Keys
 from gql.limits import Limits
 from gql.schema import Schema, build_schema
 from resolvers.installation import Installation
@@ -95,6 +96,11 @@ class Executor:
     @property
     def graphql_schema(self) -> GraphQLSchema:
         return self.schema._schema  # noqa: SLF001  Strawberry has no other name for the graphql-core schema
+
+    @property
+    def keys(self) -> Keys:
+        """By which federation asks for objects."""
+        return self.schema.execution.keys
 
     async def plans(self, case: Case, workspace: RichWorkspace) -> bool:
         """Whether the operation is answered by a plan: only then is there one to explain."""

@@ -19,14 +19,13 @@ from graphql import (
     is_required_argument,
 )
 
+from gql.federation import Keys
 from tests.generated_values import is_one_of
 from tests.reading_stage import Case
 from tests.seen_values import Seen, is_bare, selection
 
 PAGE_SIZE = 12
 VARIANTS = 4
-# What federation may ask for entities by, where they have it.
-NATURAL_KEYS = ("name", "modelName", "version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def end_of(way: Way, answer: Any) -> Iterator[dict[str, Any]]:
     yield from values
 
 
-def asked_by(schema: GraphQLSchema, seen: Seen) -> Iterator[tuple[str, GraphQLField, Case]]:
+def asked_by(schema: GraphQLSchema, keys: Keys, seen: Seen) -> Iterator[tuple[str, GraphQLField, Case]]:
     """For each root that needs an argument, documents that ask it for what was seen: by id, by name, by all else."""
     assert schema.query_type is not None
     for name, field in schema.query_type.fields.items():
@@ -83,7 +82,7 @@ def asked_by(schema: GraphQLSchema, seen: Seen) -> Iterator[tuple[str, GraphQLFi
         kind = field.args[argument].type
         below = get_named_type(field.type)
         text = selection(schema, below, 1)
-        for value in _inputs(schema, kind, below, seen):
+        for value in _inputs(schema, keys, kind, below, seen):
             document = f"query (${argument}: {kind}) {{ {name}({argument}: ${argument}) {text} }}"
             yield name, field, Case(document, {argument: value})
 
@@ -101,28 +100,30 @@ def paged_by(schema: GraphQLSchema, way: Way, seen: Seen) -> Iterator[Case]:
             yield Case(along(schema, way, tail, variables="($cursor: String)"), {"cursor": cursor})
 
 
-def _inputs(schema: GraphQLSchema, kind: GraphQLInputType, below: GraphQLNamedType, seen: Seen) -> Iterator[Any]:
+def _inputs(
+    schema: GraphQLSchema, keys: Keys, kind: GraphQLInputType, below: GraphQLNamedType, seen: Seen
+) -> Iterator[Any]:
     """Values for an argument of the type, as variables have them."""
     match kind:
         case GraphQLNonNull():
-            yield from _inputs(schema, kind.of_type, below, seen)
+            yield from _inputs(schema, keys, kind.of_type, below, seen)
         case GraphQLList():
-            yield list(_inputs(schema, kind.of_type, below, seen))[:100]
+            yield list(_inputs(schema, keys, kind.of_type, below, seen))[:100]
         case GraphQLInputObjectType() if is_one_of(kind):
             for name, field in kind.fields.items():
-                for value in _named(schema, name, field.type, below, seen):
+                for value in _named(schema, keys, name, field.type, below, seen):
                     yield {name: value}
         case _:
-            yield from _named(schema, "id", kind, below, seen)
+            yield from _named(schema, keys, "id", kind, below, seen)
 
 
 def _named(
-    schema: GraphQLSchema, name: str, kind: GraphQLInputType, below: GraphQLNamedType, seen: Seen
+    schema: GraphQLSchema, keys: Keys, name: str, kind: GraphQLInputType, below: GraphQLNamedType, seen: Seen
 ) -> Iterator[Any]:
     """What the objects seen have under a name, or under the names of an input object's fields."""
     bare = get_named_type(kind)
     if bare.name == "_Any":
-        yield from _representations(schema, seen)
+        yield from _representations(keys, seen)
     elif isinstance(bare, GraphQLInputObjectType):
         names = list(bare.fields)
         for found in seen.objects.get(below.name, [])[:VARIANTS]:
@@ -134,13 +135,11 @@ def _named(
             yield from list(values)[:VARIANTS]
 
 
-def _representations(schema: GraphQLSchema, seen: Seen) -> Iterator[dict[str, Any]]:
-    entities = schema.type_map["_Entity"]
-    assert isinstance(entities, GraphQLUnionType)
-    for kind in entities.types:
-        for found in seen.objects.get(kind.name, [])[:VARIANTS]:
-            yield {"__typename": kind.name, "id": found["id"]}
-            yield {"__typename": kind.name, **{key: found[key] for key in NATURAL_KEYS if key in found}}
+def _representations(keys: Keys, seen: Seen) -> Iterator[dict[str, Any]]:
+    for kind, alternatives in keys.items():
+        for names in alternatives:
+            for found in seen.objects.get(kind, [])[:VARIANTS]:
+                yield {"__typename": kind, **{name: found[name] for name in names}}
 
 
 def _bare_fields(kind: GraphQLNamedType) -> Iterator[tuple[str, GraphQLField]]:

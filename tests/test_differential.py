@@ -9,7 +9,7 @@ from db.connection import Pool
 from tests.differential import Comparison
 from tests.reading_stage import open_stage
 
-DOCUMENTS = 450
+DOCUMENTS = 180
 TODAY = datetime.now(UTC).date().isoformat()
 
 
@@ -23,6 +23,6 @@ async def test_an_operation_with_a_plan_is_answered_as_without_one(
     assert not report.leaks, f"\n{report.leaks[0]}"
     assert not report.failures, f"\n{report.failures[0]}"
     assert report.clean >= 0.7 * report.documents
-    assert report.with_rows >= 0.8 * report.clean
-    assert report.wrong_refused >= 0.05 * DOCUMENTS
+    assert report.with_rows >= 0.7 * DOCUMENTS
+    assert report.wrong_refused >= 0.02 * DOCUMENTS
     assert report.planned >= 0.9 * report.with_rows, f"{report.planned} of {report.with_rows} planned; seed {seed!r}"

@@ -91,7 +91,7 @@ async def test_every_path_shows_rows_of_ones_own_and_of_nobody_else(world: World
 async def test_a_root_shows_what_it_is_asked_for_by_id_and_name(world: World) -> None:
     shown: Counter[str] = Counter()
     asked: set[str] = set()
-    for name, _, case in asked_by(world.planning.graphql_schema, world.ours):
+    for name, _, case in asked_by(world.planning.graphql_schema, world.planning.keys, world.ours):
         answer = await world.ask(case)
         assert not answer.is_refused, (case, answer.errors)
         asked.add(name)
@@ -101,7 +101,7 @@ async def test_a_root_shows_what_it_is_asked_for_by_id_and_name(world: World) ->
 
 
 async def test_a_root_shows_nothing_for_the_ids_and_names_of_another_workspace(world: World) -> None:
-    for name, field, case in asked_by(world.planning.graphql_schema, world.theirs):
+    for name, field, case in asked_by(world.planning.graphql_schema, world.planning.keys, world.theirs):
         answer = await world.ask(case)
         assert not answer.is_refused, (case, answer.errors)
         found = json.loads(answer.data or "")[name]
