@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypeAlias, assert_never
 from uuid import UUID
 
 from graphql import (
     FieldNode,
+    GraphQLEnumType,
     GraphQLError,
     GraphQLField,
     GraphQLInterfaceType,
@@ -47,8 +49,16 @@ from gql.mapping import Stored, mapping_of, stored_of
 from gql.selection import Selections
 from gql.unplannable import Unplannable
 
-# What Postgres cuts longer names to.
-LONGEST_KEY = 63
+SCALARS = MappingProxyType(
+    {
+        "Int": reading.ColumnKind.NUMBER,
+        "BigInt": reading.ColumnKind.NUMBER,
+        "Float": reading.ColumnKind.NUMBER,
+        "Boolean": reading.ColumnKind.NUMBER,
+        "JSON": reading.ColumnKind.JSON,
+        "DateTime": reading.ColumnKind.MOMENT,
+    }
+)
 Row: TypeAlias = reading.Object | reading.Switch
 Path: TypeAlias = tuple[Any, ...]
 
@@ -119,8 +129,6 @@ class Planner:
     def member(
         self, kind: GraphQLObjectType, key: str, nodes: Sequence[FieldNode], frame: Frame, path: Path
     ) -> reading.Value:
-        if len(key) > LONGEST_KEY:
-            raise Unplannable(f"the response key {key}")
         name = nodes[0].name.value
         if name == "__typename":
             return reading.Constant(kind.name)
@@ -233,8 +241,6 @@ class Planner:
 
     def document_member(self, kind: GraphQLObjectType, key: str, nodes: Sequence[FieldNode]) -> reading.DocumentMember:
         name = nodes[0].name.value
-        if len(key) > LONGEST_KEY:
-            raise Unplannable(f"the response key {key}")
         if name == "__typename":
             return reading.Constant(kind.name)
         definition = kind.fields[name]
@@ -249,7 +255,7 @@ class Planner:
     ) -> reading.Object:
         mark = str(len(self.holes))
         self.holes.append(Hole(mark, path, mapping, definition.type, tuple(nodes)))
-        needs = ((name, reading.Column(frame.column(name))) for name in mapping.needs)
+        needs = ((name, reading.Column(frame.column(name), reading.ColumnKind.JSON)) for name in mapping.needs)
         return reading.Object(((MARK, reading.Constant(mark)), *needs))
 
     def connection(
@@ -272,8 +278,6 @@ class Planner:
     def page_member(
         self, kind: GraphQLObjectType, key: str, nodes: Sequence[FieldNode], path: Path
     ) -> reading.PageMember:
-        if len(key) > LONGEST_KEY:
-            raise Unplannable(f"the response key {key}")
         name = nodes[0].name.value
         match name:
             case "__typename":
@@ -297,7 +301,7 @@ class Planner:
     def edge_members(
         self, kind: GraphQLObjectType, nodes: Sequence[FieldNode], path: Path
     ) -> Iterator[tuple[str, reading.Nodes | reading.Cursor | reading.Constant]]:
-        for key, asked in self._short(self.selections.below(kind, nodes)):
+        for key, asked in self.selections.below(kind, nodes).items():
             match asked[0].name.value:
                 case "__typename":
                     yield key, reading.Constant(kind.name)
@@ -309,7 +313,7 @@ class Planner:
     def page_facts(
         self, kind: GraphQLObjectType, nodes: Sequence[FieldNode]
     ) -> Iterator[tuple[str, reading.PageFact | reading.Constant]]:
-        for key, asked in self._short(self.selections.below(kind, nodes)):
+        for key, asked in self.selections.below(kind, nodes).items():
             name = asked[0].name.value
             yield key, reading.Constant(kind.name) if name == "__typename" else reading.PageFact(name)
 
@@ -357,12 +361,6 @@ class Planner:
 
         return values, bind
 
-    def _short(self, fields: dict[str, list[FieldNode]]) -> Iterator[tuple[str, list[FieldNode]]]:
-        for key, nodes in fields.items():
-            if len(key) > LONGEST_KEY:
-                raise Unplannable(f"the response key {key}")
-            yield key, nodes
-
 
 def _sure(named: Identities, arguments: Arguments) -> list[Named]:
     """What is asked for. Raises GraphQLError where any of it is named wrongly, Unplannable where it is in no view."""
@@ -393,14 +391,15 @@ def _column(definition: GraphQLField, mapping: mapped.Column, frame: Frame) -> r
     name, is_required = frame.column(mapping.name), isinstance(definition.type, GraphQLNonNull)
     if not is_leaf_type(kind):
         raise Unplannable(kind.name)
-    match kind.name:
-        case "ID":
-            if frame.stored is None or frame.stored.prefix is None:
-                raise Unplannable(kind.name)
-            return _identifier(name, frame.stored.prefix, is_required=is_required)
-        case "DateTime":
-            return reading.Column(name, reading.ColumnKind.MOMENT, is_required=is_required)
-    return reading.Column(name, is_required=is_required)
+    if is_list_type(get_nullable_type(definition.type)):
+        return reading.Column(name, reading.ColumnKind.JSON, is_required=is_required)
+    if isinstance(kind, GraphQLEnumType):
+        return reading.Column(name, reading.ColumnKind.NAME, is_required=is_required)
+    if kind.name == "ID":
+        if frame.stored is None or frame.stored.prefix is None:
+            raise Unplannable(kind.name)
+        return _identifier(name, frame.stored.prefix, is_required=is_required)
+    return reading.Column(name, SCALARS.get(kind.name, reading.ColumnKind.TEXT), is_required=is_required)
 
 
 def _identifier(name: str, prefix: str, *, is_required: bool) -> reading.Column:

@@ -333,7 +333,7 @@ async def _things(named: Identities, asked: Sequence[Asked], context: Context) -
 
 
 async def _ids(named: Identities, wanted: Sequence[Named], context: Context) -> dict[Named, UUID | None]:
-    bring_id = reading.Object((("id", reading.Column("id")),))
+    bring_id = reading.Object((("id", reading.Column("id", reading.ColumnKind.JSON)),))
     branches = tuple(reading.Branch(each.stored.view, each.key, bring_id) for each in named.branches)
     chosen, keys = Parameter("integer[]"), tuple(Parameter("text[]") for _ in range(named.key_width))
     statement = reading.statement([("ids", reading.Each(branches, chosen, keys, is_list=True))])

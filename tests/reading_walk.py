@@ -72,7 +72,7 @@ def end_of(way: Way, answer: Any) -> Iterator[dict[str, Any]]:
     yield from values
 
 
-def asked_by(schema: GraphQLSchema, keys: Keys, seen: Seen) -> Iterator[tuple[str, GraphQLField, Case]]:
+def asked_by(schema: GraphQLSchema, keys: Keys, seen: Seen) -> Iterator[tuple[str, Case]]:
     """For each root that needs an argument, documents that ask it for what was seen: by id, by name, by all else."""
     assert schema.query_type is not None
     for name, field in schema.query_type.fields.items():
@@ -84,7 +84,7 @@ def asked_by(schema: GraphQLSchema, keys: Keys, seen: Seen) -> Iterator[tuple[st
         text = selection(schema, below, 1)
         for value in _inputs(schema, keys, kind, below, seen):
             document = f"query (${argument}: {kind}) {{ {name}({argument}: ${argument}) {text} }}"
-            yield name, field, Case(document, {argument: value})
+            yield name, Case(document, {argument: value})
 
 
 def paged_by(schema: GraphQLSchema, way: Way, seen: Seen) -> Iterator[Case]:

@@ -5,7 +5,7 @@ CREATE SCHEMA reading;
 
 -- What the reader puts where the schema promises a value and there is none: the error makes it answer more slowly but
 -- exactly. Not IMMUTABLE, or it would be raised while a statement is planned.
-CREATE FUNCTION reading.absent(anyelement) RETURNS anyelement
+CREATE FUNCTION reading.absent() RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$
 BEGIN

@@ -5,8 +5,9 @@ from asyncpg import Record
 from db import lease
 from db.connection import Pool
 from db.reading.batch import CURSOR, PARENT, Batch, counts_of_parents, page_of_parents, rows_of_parents
+from db.reading.page import COUNT_CAP
 from db.reading.run import AbsentValue, ReadingTimeout, explain, fetch, fetch_batch, missing
-from db.reading.statement import COUNT_CAP, Statement, statement
+from db.reading.statement import Statement, statement
 from db.reading.tree import (
     Branch,
     Column,

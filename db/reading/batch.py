@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from db.reading.page import COUNT_CAP
 from db.reading.source import Scope, SourceWriter, cursor_text
-from db.reading.statement import COUNT_CAP
 from db.reading.tree import Parameter, ParentColumn, Source, Span
 
 # What a batch's source calls the key that its rows are read for.

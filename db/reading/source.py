@@ -40,10 +40,6 @@ class SourceWriter:
         self.aliases += 1
         return f"t{self.aliases}"
 
-    def row_alias(self) -> str:
-        """An alias for a whole row: not a name that a response key can be, or it would be taken for that column."""
-        return f'"#{self.alias()}"'
-
     def scope(self) -> Scope:
         return Scope(self.alias())
 

@@ -80,7 +80,10 @@ class Constant:
 
 
 class ColumnKind(Enum):
-    PLAIN = "as it is"
+    TEXT = "a text"
+    NUMBER = "a number or a boolean"
+    NAME = "a text with nothing to escape"
+    JSON = "json, an array, or anything else that Postgres can make JSON of"
     MOMENT = "a timestamptz, as ISO 8601 in UTC"
     IDENTIFIER = "a uuid behind its type's prefix"
 
@@ -88,7 +91,7 @@ class ColumnKind(Enum):
 @dataclass(frozen=True, slots=True)
 class Column:
     name: str
-    kind: ColumnKind = ColumnKind.PLAIN
+    kind: ColumnKind
     prefix: str = ""
     is_required: bool = False
 
