@@ -47,7 +47,7 @@ async def serve(database_url: str, workspace: UUID, *, port: int, connections: i
         min_size=connections,
         max_size=connections,
         reset=_reset_nothing,
-        server_settings={"timezone": "UTC", "jit": "off"},
+        server_settings={"timezone": "UTC", "jit": "off", "plan_cache_mode": "force_generic_plan"},
     )
     async with pool:
         pages = {**PAGES, "versions": VERSIONS_OF_ONE_MODEL}

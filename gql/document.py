@@ -19,6 +19,7 @@ from graphql import (
 from gql.limits import Limits, parse_options
 from gql.plan import Plan
 from gql.validation import document_errors
+from gql.variables import Variables
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -51,6 +52,7 @@ class Operation:
     """One operation of a valid document. A plan is for one shape of its variables; None where there can be none."""
 
     node: OperationDefinitionNode
+    variables: Variables
     plans: Recent[Hashable, Plan | None] = field(default_factory=lambda: Recent(PLANS))
     costs: Recent[Hashable, int] = field(default_factory=lambda: Recent(COSTS))
 
@@ -72,6 +74,6 @@ def read_document(schema: GraphQLSchema, text: str, limits: Limits) -> Document:
     return Document(
         node,
         document_errors(schema, node, limits),
-        {each.name.value if each.name else None: Operation(each) for each in operations},
+        {each.name.value if each.name else None: Operation(each, Variables(schema, each)) for each in operations},
         {each.name.value: each for each in node.definitions if isinstance(each, FragmentDefinitionNode)},
     )

@@ -18,7 +18,7 @@ import orjson
 from graphql import ExecutionResult as CoreResult
 from graphql import GraphQLError, GraphQLSchema, execute
 from graphql import OperationType as CoreOperationType
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql.execution.values import VariableValues
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
@@ -104,8 +104,8 @@ class _Run:
 
     async def result(self) -> ExecutionResult:
         try:
-            async with asyncio.timeout(self.execution.limits.execution_seconds):
-                return await self._planned() or self.execution.result(await self._core({}))
+            # What is planned is bounded by the reading pool: in waiting for a connection, and in the statement's time.
+            return await self._planned() or self.execution.result(await self._core({}))
         except (TimeoutError, ReadingTimeout) as error:
             located = GraphQLError(str(error), original_error=error)
             return ExecutionResult(data=None, errors=client_errors([located]))
@@ -117,7 +117,7 @@ class _Run:
         """The answer by a plan, alone or with graphql-core for the other root fields; None where there is no plan."""
         if not isinstance(self.context, Context) or not self.execution.has_plans:
             return None
-        values = self._variable_values()
+        values = self.operation.variables.values(self.variables)
         if values is None or self.operation.node.operation is not QUERY:
             return None
         selections = Selections(self.execution.schema, self.document.fragments, values.coerced)
@@ -139,18 +139,16 @@ class _Run:
     def _plan(self, selections: Selections, values: VariableValues) -> Plan | None:
         return plan_operation(selections, self.operation.node, values, self.execution.keys)
 
-    def _variable_values(self) -> VariableValues | None:
-        """The coerced variables; None where graphql-core has to tell what is wrong with them."""
-        definitions = self.operation.node.variable_definitions or ()
-        values = get_variable_values(self.execution.schema, definitions, {**self.variables})
-        return values if isinstance(values, VariableValues) else None
-
     async def _core(self, answered: Mapping[str, Any]) -> CoreResult:
         context = self.context
         if isinstance(context, Context):
             loader = Loader(context.installation.reading_pool, context.workspace_id)
-            variables = self._variable_values() if self.execution.has_plans else None
+            variables = self.operation.variables.values(self.variables) if self.execution.has_plans else None
             context = replace(context, loader=loader, variables=variables, answered=answered)
+        async with asyncio.timeout(self.execution.limits.execution_seconds):
+            return await self._executed(context)
+
+    async def _executed(self, context: object) -> CoreResult:
         name = self.operation.node.name
         result = execute(
             self.execution.schema,

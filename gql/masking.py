@@ -6,6 +6,7 @@ import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import StrawberryInputCoercionError
 
+from db.reading import ReadingTimeout
 from gql.fault_code import FaultCode
 
 MASKED_MESSAGE = "Internal server error."
@@ -21,7 +22,7 @@ def client_error(error: GraphQLError, caller_faults: tuple[type[Exception], ...]
     exceptions of the types in `caller_faults`, which have a `code`. Anything else is logged and masked.
     """
     cause = _root_cause(error)
-    if isinstance(cause, TimeoutError) and error.path is None:
+    if isinstance(cause, ReadingTimeout) or (isinstance(cause, TimeoutError) and error.path is None):
         return _coded(error, FaultCode.OPERATION_TIMEOUT, TIMEOUT_MESSAGE)
     code = _caller_fault_code(error, cause, caller_faults)
     if code is not None:

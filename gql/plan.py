@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,9 +16,10 @@ from db import reading
 from db.reading import Statement
 from gql.context import Context
 from gql.federation import Keys
+from gql.given import Given
 from gql.hole import Hole, fill
 from gql.listing import Read
-from gql.planner import Given, Planner
+from gql.planner import Planner
 from gql.selection import Selections
 from gql.unplannable import Unplannable
 
@@ -49,7 +51,8 @@ class Plan:
         if not self.holes:
             return text.encode()
         data: dict[str, Any] = orjson.loads(text)
-        await fill(self.holes, data, context, selections)
+        async with asyncio.timeout(context.limits.execution_seconds):
+            await fill(self.holes, data, context, selections)
         return data
 
     def values(self, context: Context, variables: VariableValues) -> list[object]:

@@ -26,22 +26,20 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLUnionType,
-    VariableNode,
     get_argument_values,
     get_named_type,
     get_nullable_type,
     is_leaf_type,
     is_list_type,
-    visit,
 )
 from graphql.execution.values import VariableValues
-from graphql.language import Visitor
 
 from db import reading
 from db.reading import Parameter, ParentColumn
 from gql import mapping as mapped
 from gql.definition import origin, strawberry_field
 from gql.federation import Keys
+from gql.given import Given, arguments_of, constant_arguments
 from gql.hole import EACH, MARK, Hole
 from gql.identity import Asked, Branch, Elsewhere, Identities, Named, identities
 from gql.listing import Arguments, Bind, Read, filtered, found_by, source_of, span_of
@@ -74,20 +72,6 @@ class Frame:
         return f"{self.prefix}{name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The arguments of one field: known at once, or read off the variables of each run."""
-
-    definition: GraphQLField | None
-    node: FieldNode
-    constant: Arguments | None
-
-    def values(self, variables: VariableValues) -> Arguments:
-        if self.constant is not None or self.definition is None:
-            return self.constant or {}
-        return get_argument_values(self.definition, self.node, variables)
-
-
 @dataclass(slots=True)
 class Planner:
     """Plans fields of one operation for one shape of its variables."""
@@ -115,7 +99,7 @@ class Planner:
         """The object of this key."""
         parameter, stored = Parameter("uuid"), _stored(kind)
         self.reads[parameter] = (0, lambda arguments, _: arguments["key"])
-        self.given.append(Given(None, nodes[0], {"key": key}))
+        self.given.append(constant_arguments({"key": key}))
         condition = reading.Condition("id", reading.Comparison.EQUAL, parameter)
         source = reading.Source(view or stored.view, (condition,))
         return reading.ToOne(source, self.row(kind, nodes, Frame(stored), (member,)))
@@ -352,7 +336,7 @@ class Planner:
         """The field's arguments as they are now, and what binds parameters to those of each run."""
         values = get_argument_values(definition, node, self.variables)
         position = len(self.given)
-        self.given.append(Given(definition, node, None if _has_variable(node) else values))
+        self.given.append(arguments_of(definition, node, values))
 
         def bind(type: str, read: Read) -> Parameter:
             parameter = Parameter(type)
@@ -404,16 +388,3 @@ def _column(definition: GraphQLField, mapping: mapped.Column, frame: Frame) -> r
 
 def _identifier(name: str, prefix: str, *, is_required: bool) -> reading.Column:
     return reading.Column(name, reading.ColumnKind.IDENTIFIER, prefix, is_required)
-
-
-def _has_variable(node: FieldNode) -> bool:
-    found = False
-
-    class Look(Visitor):
-        def enter_variable(self, _node: VariableNode, *_: object) -> None:
-            nonlocal found
-            found = True
-
-    for argument in node.arguments or ():
-        visit(argument, Look())
-    return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from artifacts.blob import BlobStore
 from artifacts.object_store import ObjectStore
 from db.connection import Pool
+from db.pool import ReadingPool
 from engines.engine import Engine
 
 DEFAULT_STORE = "default"
@@ -35,7 +36,7 @@ class Installation:
     """
 
     pool: Pool
-    reading_pool: Pool
+    reading_pool: ReadingPool
     stores: Mapping[str, ObjectStore]
     blobs: BlobStore
     engine: Engine

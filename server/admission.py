@@ -24,6 +24,11 @@ class Admission:
         self._longest_queue = waiting
         self._wait_seconds = wait_seconds
 
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever comes now has to wait."""
+        return self._places.locked()
+
     async def __aenter__(self) -> None:
         if self._places.locked():
             await self._wait()

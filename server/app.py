@@ -90,20 +90,22 @@ def _graphql_routes(parts: Parts) -> Sequence[BaseRoute]:
     settings = parts.settings
     limits = limits_of(settings)
     graphiql = GraphiQL(GraphiQLFolders(CHECKOUT), operations=CHECKOUT / "docs" / "operations", path=GRAPHQL_PATH)
+    contexts = ContextOfRequest(
+        parts.installation,
+        GatewayPredictor(parts.gateway),
+        predictions_url=f"{settings.gateway_public_url or public_url(settings)}{PREDICTIONS_PATH}",
+        limits=limits,
+        explain=settings.explain,
+    )
     view = GraphQLView(
         build_schema(limits, plans=settings.plans),
-        context_for=ContextOfRequest(
-            parts.installation,
-            GatewayPredictor(parts.gateway),
-            predictions_url=f"{settings.gateway_public_url or public_url(settings)}{PREDICTIONS_PATH}",
-            limits=limits,
-            explain=settings.explain,
-        ),
+        context_for=contexts,
+        kept_context=contexts.kept,
         page=graphiql.page,
         admission=partial(Admission, running=settings.max_running_queries, waiting=settings.max_waiting_queries),
         body_limit_bytes=settings.max_request_body_bytes,
     )
-    return [Route("/", _to_graphql), *graphiql.routes(), Route(GRAPHQL_PATH, view)]
+    return [Route(GRAPHQL_PATH, view), Route("/", _to_graphql), *graphiql.routes()]
 
 
 async def _to_graphql(_request: Request) -> Response:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from artifacts.blob import BlobStore
 from artifacts.store_url import InvalidStoreUrl, create_store, parse_store_url
 from db.connection import Pool
+from db.pool import ReadingPool
 from engines.engine import Engine
 from engines.local_engine import LocalEngine
 from engines.package_source import PackageSource
@@ -27,7 +28,7 @@ def public_url(settings: Settings) -> str:
 
 @asynccontextmanager
 async def installation(
-    settings: Settings, pool: Pool, reading_pool: Pool, *, dies_with_server: bool
+    settings: Settings, pool: Pool, reading_pool: ReadingPool, *, dies_with_server: bool
 ) -> AsyncIterator[Installation]:
     """The installation with its stores open. Its engine is opened by whoever comes to own it. Raises StartFailure."""
     url = settings.object_store_url.get_secret_value() if settings.object_store_url else ""

@@ -79,12 +79,18 @@ def migrate() -> None:
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    *,
+    federation: Annotated[bool, typer.Option("--federation", help="As gateways compose it with other graphs.")] = False,
+) -> None:
     """Print the GraphQL schema."""
     with failures_told():
-        from gql.schema import print_schema
+        from gql.federation import subgraph_sdl
+        from gql.limits import Limits
+        from gql.schema import build_schema, print_schema
 
-        print_lines([print_schema().rstrip("\n")])
+        sdl = subgraph_sdl(build_schema(Limits())) if federation else print_schema()
+        print_lines([sdl.rstrip("\n")])
 
 
 @token_commands.command("create")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from db.connection import Pool
 from db.failure import DatabaseFailure
 from db.migrate import migrate
-from db.pool import create_pool, create_reading_pool
+from db.pool import ReadingPool, create_pool, create_reading_pool
 from server.data_directory import prepare_data_directory
 from server.embedded_postgres import EmbeddedPostgres
 from server.failure import StartFailure
@@ -77,7 +77,7 @@ async def database_pool(settings: Settings, dsn: str) -> AsyncIterator[Pool]:
 
 
 @asynccontextmanager
-async def reading_pool(settings: Settings, dsn: str) -> AsyncIterator[Pool]:
+async def reading_pool(settings: Settings, dsn: str) -> AsyncIterator[ReadingPool]:
     """The pool for reading as the settings have it. Raises DatabaseFailure."""
     pool = await create_reading_pool(
         dsn,

@@ -12,15 +12,19 @@ from typing import Generic, TypeVar
 import orjson
 import structlog
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData, process_result
 from strawberry.http.base import BaseRequestProtocol
 from strawberry.schema import BaseSchema
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from gql.fault_code import FaultCode
 from server.admission import Admission, Overloaded
@@ -33,13 +37,16 @@ from server.graphql_refusal import (
     sign_in_refusal,
     view_refusal,
 )
+from server.log import REQUEST_ID
 from server.media_type import GRAPHQL_RESPONSE, answer_media_type, is_json, names_html, names_json
+from server.plain_request import PlainHeaders, plain_headers, read_operation, replayed
 from server.request_body import BoundedBody
 from server.sign_in_errors import SignInError
 
 Context = TypeVar("Context")
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID_FORM = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+PLAIN_OPERATIONS = (OperationType.QUERY, OperationType.MUTATION)
 OUR_FAULTS: Mapping[str, int] = MappingProxyType(
     {FaultCode.INTERNAL_SERVER_ERROR: 500, FaultCode.OPERATION_TIMEOUT: 503}
 )
@@ -53,6 +60,7 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
     `context_for` makes an operation's context and raises a SignInError for a request that is not let in. A schema may
     answer with `data` that is an `orjson.Fragment`: its bytes are passed through. `admission` makes a bound on what
     goes on at once: one for sign-ins and one for operations, so that nobody takes a place while a body arrives.
+    `kept_context` is the context of an Authorization and a workspace header that were let in a moment ago.
     """
 
     def __init__(
@@ -62,11 +70,13 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
         context_for: Callable[[Request], Awaitable[Context]],
         page: Callable[[], Response],
         admission: Callable[[], Admission],
+        kept_context: Callable[[bytes, bytes], Context | None] = lambda _authorization, _workspace: None,
         body_limit_bytes: int = 1 << 20,
         body_timeout_seconds: float = 30.0,
     ) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
         self._context_for = context_for
+        self._kept_context = kept_context
         self._page = page
         self._sign_ins, self._operations = admission(), admission()
         self._bounded_body = partial(BoundedBody, limit_bytes=body_limit_bytes, timeout_seconds=body_timeout_seconds)
@@ -75,12 +85,56 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        request = Request(scope, self._bounded_body(scope, receive))
-        request.state.request_id = _request_id(request)
-        with structlog.contextvars.bound_contextvars(request_id=request.state.request_id):
+        bounded = self._bounded_body(scope, receive)
+        plain = plain_headers(scope)
+        request_id = _request_id(plain.request_id if plain else Headers(scope=scope).get("x-request-id", "").encode())
+        token = REQUEST_ID.set(request_id)
+        try:
+            rest = await self._answer_plain(plain, request_id, bounded, send) if plain else bounded
+            if rest is None:
+                return
+            request = Request(scope, rest)
+            request.state.request_id = request_id
             response = await self._respond(request)
-        response.headers["x-request-id"] = request.state.request_id
-        await response(scope, receive, send)
+            response.headers["x-request-id"] = request_id
+            await response(scope, receive, send)
+        finally:
+            REQUEST_ID.reset(token)
+
+    async def _answer_plain(self, plain: PlainHeaders, request_id: str, receive: Receive, send: Send) -> Receive | None:
+        """Answer a plain request of somebody who is known already; else what is left to be received.
+
+        Nothing has been executed where something is left: whatever is wrong with the request is told on the long way.
+        """
+        context = self._kept_context(plain.authorization, plain.workspace)
+        if context is None or self._operations.is_full:
+            return receive
+        try:
+            messages = [await receive()]
+        except Refusal:
+            return receive
+        operation = read_operation(messages)
+        if operation is None:
+            return replayed(messages, receive)
+        try:
+            async with self._operations:
+                result = await self.schema.execute(
+                    operation.query,
+                    operation.variables,
+                    context,
+                    operation_name=operation.name,
+                    allowed_operation_types=PLAIN_OPERATIONS,
+                )
+        except (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError):
+            return replayed(messages, receive)
+        assert isinstance(result, ExecutionResult)
+        media_type = answer_media_type(plain.accept.decode("latin-1"))
+        answer = _shown(result, request_id)
+        status = _status_code(answer) if media_type == GRAPHQL_RESPONSE else 200
+        body = orjson.dumps(answer)
+        await send({"type": "http.response.start", "status": status, "headers": _headers(media_type, request_id, body)})
+        await send({"type": "http.response.body", "body": body})
+        return None
 
     async def _respond(self, request: Request) -> Response:
         if request.method == "GET" and names_html(request.headers.get("accept", "")):
@@ -142,16 +196,7 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
             )
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
-        """No `data` where nothing was executed, and the request's id beside each fault of ours."""
-        response = process_result(result)
-        if not result.errors:
-            return response
-        if result.data is None and all(error.path is None for error in result.errors):
-            del response["data"]
-        for error in result.errors:
-            if error.extensions and error.extensions.get("code") in OUR_FAULTS:
-                error.extensions["requestId"] = request.state.request_id
-        return response
+        return _shown(result, request.state.request_id)
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
@@ -164,9 +209,30 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
         return response
 
 
-def _request_id(request: Request) -> str:
-    given = request.headers.get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+def _request_id(given: bytes) -> str:
+    return given.decode() if REQUEST_ID_FORM.fullmatch(given) else uuid.uuid4().hex
+
+
+def _headers(media_type: str, request_id: str, body: bytes) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", f"{media_type}; charset=utf-8".encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-request-id", request_id.encode()),
+    ]
+
+
+def _shown(result: ExecutionResult, request_id: str) -> GraphQLHTTPResponse:
+    """No `data` where nothing was executed, and the request's id beside each fault of ours."""
+    response = process_result(result)
+    if not result.errors:
+        return response
+    if result.data is None and all(error.path is None for error in result.errors):
+        del response["data"]
+    for error in result.errors:
+        if error.extensions and error.extensions.get("code") in OUR_FAULTS:
+            error.extensions["requestId"] = request_id
+    return response
 
 
 def _refuse_method_or_simple_get(request: Request) -> None:

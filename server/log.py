@@ -2,19 +2,32 @@
 
 import logging
 import sys
+from contextvars import ContextVar
 from typing import TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 # At debug these write down signed addresses and what they sign.
 TALKATIVE = ("aiobotocore", "aioboto3", "aiohttp", "boto3", "botocore")
+
+
+# The request that is being answered, which every line about it names.
+REQUEST_ID: ContextVar[str] = ContextVar("request_id")
+
+
+def name_request(_logger: object, _method: str, event: EventDict) -> EventDict:
+    request_id = REQUEST_ID.get(None)
+    if request_id is not None:
+        event.setdefault("request_id", request_id)
+    return event
 
 
 def configure_log(level: str, stream: TextIO = sys.stderr) -> None:
     """Send structlog's and the standard library's loggers through one format. `level` as MODELYARD_LOG_LEVEL."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_request,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 
 
+@lru_cache(maxsize=256)
 def answer_media_type(accept: str) -> str:
     """`application/json` unless `application/graphql-response+json` is named and not ranked below it."""
     qualities = dict(_accepted(accept))

@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 
 from db.migrate import read_migrations
 from db.pool import connection
+from gql.federation import subgraph_sdl
+from gql.limits import Limits
+from gql.schema import build_schema
 from server.command_line import app
 from server.data_directory import claimed, prepare_data_directory
 from server.embedded_postgres import EmbeddedPostgres
@@ -88,6 +91,11 @@ def test_help_waits_for_nothing_heavy() -> None:
     heavy = {"aioboto3", "asyncpg", "pydantic", "starlette", "strawberry", "structlog", "uvicorn"}
     code = f"import sys, server.command_line; sys.exit(', '.join({heavy} & sys.modules.keys()) or None)"
     assert subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=False).returncode == 0
+
+
+def test_the_schema_is_printed_for_clients_and_for_gateways() -> None:
+    assert assert_done(run("schema")) == (CHECKOUT / "schema.graphql").read_text()
+    assert assert_done(run("schema", "--federation")).rstrip() == subgraph_sdl(build_schema(Limits())).rstrip()
 
 
 def test_invalid_settings_are_refused() -> None:

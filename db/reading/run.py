@@ -13,6 +13,7 @@ from asyncpg import Record
 
 from db.connection import Pool
 from db.failure import READ_TIMEOUTS
+from db.pool import ReadingPool
 from db.reading.batch import Batch
 from db.reading.statement import Statement
 
@@ -28,11 +29,10 @@ class ReadingTimeout(Exception):
     """The statement, or the wait for a connection to run it on, took longer than it may."""
 
 
-async def fetch(pool: Pool, statement: Statement, workspace_id: UUID, values: Sequence[object]) -> str:
+async def fetch(pool: ReadingPool, statement: Statement, workspace_id: UUID, values: Sequence[object]) -> str:
     """The JSON text. Raises AbsentValue and ReadingTimeout."""
     with _told():
-        text: str = await pool.fetchval(statement.text, workspace_id, *values)
-    return text
+        return await pool.read_text(statement.text, workspace_id, *values)
 
 
 async def fetch_batch(
