@@ -123,9 +123,13 @@ class ReadingPool(asyncpg.Pool):
         finally:
             self._waiting -= 1
 
-    async def close(self) -> None:
+    async def give_back(self) -> None:
+        """Give back the connections that rest, for whoever wants all of them."""
         while self._resting:
             await self.release(self._resting.pop())
+
+    async def close(self) -> None:
+        await self.give_back()
         await super().close()
 
     def terminate(self) -> None:

@@ -59,6 +59,8 @@ def read_operation(messages: Sequence[Message]) -> Operation | None:
     query, variables, name = body.get("query"), body.get("variables"), body.get("operationName")
     if not isinstance(query, str) or not isinstance(variables, dict | None) or not isinstance(name, str | None):
         return None
+    if not isinstance(body.get("extensions"), dict | None):
+        return None
     return Operation(query, cast("dict[str, Any]", variables or {}), name)
 
 

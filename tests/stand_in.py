@@ -117,12 +117,14 @@ class StandIn:
         body_timeout_seconds: float = 30.0,
         running: int = 64,
         waiting: int = 256,
+        knows_who_asks: bool = True,
         graphiql: GraphiQL | None = None,
     ) -> None:
         self.remembered: list[JSON] = []
         view = GraphQLView(
             stand_in_schema(limits),
             context_for=self._context_for,
+            kept_context=self._kept_context if knows_who_asks else lambda _authorization, _workspace: None,
             page=graphiql.page if graphiql else lambda: PlainTextResponse("the page"),
             admission=partial(Admission, running=running, waiting=waiting, wait_seconds=0.2),
             body_limit_bytes=body_limit_bytes,
@@ -139,6 +141,10 @@ class StandIn:
         if request.headers.get("x-workspace", "default") != "default":
             raise WorkspaceRefused("You have no part in this workspace.")
         return self.remembered
+
+    def _kept_context(self, authorization: bytes, workspace: bytes) -> list[JSON] | None:
+        is_known = authorization == SIGNED_IN["authorization"].encode() and workspace in (b"", b"default")
+        return self.remembered if is_known else None
 
     def client(self) -> httpx.AsyncClient:
         """Speaks to the application without a socket; signed in."""

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from gql.limits import Limits
-from server.graphql_view import REQUEST_ID
+from server.graphql_view import REQUEST_ID_FORM
 from tests.api import TOKEN as REAL_TOKEN
 from tests.api import RunningServer
 from tests.npm import have_packages, required_node
@@ -23,9 +23,10 @@ GRAPHQL_RESPONSE = "application/graphql-response+json"
 HELLO = {"query": "{ echo }"}
 
 
-@pytest.fixture
-def stand_in() -> StandIn:
-    return StandIn()
+@pytest.fixture(params=[True, False], ids=["known", "new"])
+def stand_in(request: pytest.FixtureRequest) -> StandIn:
+    """Somebody who was let in a moment ago is answered on a shorter way: what is told has to be the same."""
+    return StandIn(knows_who_asks=request.param)
 
 
 @pytest.fixture
@@ -133,7 +134,7 @@ async def test_a_request_keeps_a_plain_id_and_gets_one_otherwise(
 ) -> None:
     response = await client.post("/graphql", json=HELLO, headers={b"x-request-id": given.encode()})
     answered = response.headers["x-request-id"]
-    assert REQUEST_ID.fullmatch(answered)
+    assert REQUEST_ID_FORM.fullmatch(answered.encode())
     assert (answered == given) is is_kept
 
 

@@ -128,6 +128,7 @@ async def test_what_is_answered_leaves_nothing_behind_in_a_session(database_url:
             await api.record_job("iris")
             await asyncio.gather(*(api.send(document) for document in DOCUMENTS * 4))
         pool = parts.installation.reading_pool
+        await pool.give_back()
         async with AsyncExitStack() as stack:
             sessions = [await stack.enter_async_context(pool.acquire()) for _ in range(pool.get_max_size())]
             assert [await left_behind(session) for session in sessions] == [set(), set()]
