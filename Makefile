@@ -15,10 +15,10 @@ build_graphiql = $(BIN)/python -m server.graphiql build && touch $(GRAPHIQL)
 pytest = $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-slow check format graphiql schema demo example lock clean
+.PHONY: help run install test test-slow test-differential check format graphiql schema demo example lock clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## Serve; Ctrl-C ends it
 	@test $(GRAPHIQL) -nt package-lock.json \
@@ -32,6 +32,9 @@ test: $(VENV)/.dev ## Run the tests that take a few minutes together
 
 test-slow: $(VENV)/.dev ## Run the tests that take longer
 	@$(pytest) -m slow
+
+test-differential: $(VENV)/.dev ## Compare plans with graphql-core over many documents; SEED picks others
+	@$(BIN)/python -m tests.differential --documents 20000 --seed "$${SEED:-7}"
 
 check: $(VENV)/.dev ## Lint, types, layers, the schema's drift
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 DatabaseFailure
 ├── DatabaseUnavailable     it cannot be reached, or does not let us in
 ├── PostgresTooOld          it is older than the oldest that is served
+├── MappingFailure          it lacks what the schema reads, though its migrations are applied
 └── MigrationFailure        its schema cannot be brought up to date
     └── DatabaseNewer       a newer program has already migrated it
 """
@@ -25,6 +26,10 @@ class DatabaseUnavailable(DatabaseFailure):
 
 class PostgresTooOld(DatabaseFailure):
     """The server is older than Postgres 15."""
+
+
+class MappingFailure(DatabaseFailure):
+    """A view or a column that the schema reads is not there, or is of another type."""
 
 
 class MigrationFailure(DatabaseFailure):

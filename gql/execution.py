@@ -29,17 +29,22 @@ from db.reading import ReadingTimeout
 from gql.answered import REFUSALS, Executor
 from gql.context import Context
 from gql.cost import cost_excess, cost_report, operation_cost
-from gql.document import DOCUMENTS, Document, Operation, Recent, read_document
+from gql.document import Document, Operation, read_document
 from gql.federation import Keys
 from gql.limits import Limits
 from gql.loader import Loader
 from gql.masking import client_errors
 from gql.plan import Plan, plan_operation
+from gql.recent import Recent
 from gql.selection import Selections
 from gql.shape import shape
 from gql.validation import ambiguous_operation_error
 
 QUERY = CoreOperationType.QUERY
+# What the parsed documents, and the plans of their operations, may take of the memory: some hundred MiB at most.
+DOCUMENTS_CHARACTERS = 2_000_000
+PLANS_CHARACTERS = 20_000_000
+SMALL = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,10 @@ class Execution:
     keys: Keys
     caller_faults: tuple[type[Exception], ...]
     has_plans: bool
-    documents: Recent[str, Document] = field(default_factory=lambda: Recent(DOCUMENTS))
+    documents: Recent[str, Document] = field(default_factory=lambda: Recent(DOCUMENTS_CHARACTERS, _document_characters))
+    plans: Recent[tuple[Operation, Hashable], Plan | None] = field(
+        default_factory=lambda: Recent(PLANS_CHARACTERS, _plan_characters)
+    )
 
     async def execute(
         self,
@@ -122,7 +130,8 @@ class _Run:
             return None
         selections = Selections(self.execution.schema, self.document.fragments, values.coerced)
         try:
-            plan = self.operation.plans.get(shape(values.coerced), lambda: self._plan(selections, values))
+            key = (self.operation, shape(values.coerced))
+            plan = self.execution.plans.get(key, lambda: self._plan(selections, values))
             if plan is None:
                 return None
             data = await plan.run(self.context, values, selections)
@@ -193,3 +202,11 @@ async def _explanation(plan: Plan, context: Context, values: VariableValues) -> 
         "sql": plan.statement.text,
         "plan": await reading.explain(pool, plan.statement, context.workspace_id, parameters),
     }
+
+
+def _document_characters(text: str, _document: Document) -> int:
+    return len(text) + SMALL
+
+
+def _plan_characters(_key: object, plan: Plan | None) -> int:
+    return (len(plan.statement.text) if plan else 0) + SMALL

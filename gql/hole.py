@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +37,10 @@ class Step(Enum):
 EACH = Step.EACH
 # No column and no response key has this name.
 MARK = "?"
+# What columns of other types than JSON's are made of where they have been JSON; `| None` for those that may be null.
+READ: Mapping[Any, Callable[[str], Any]] = MappingProxyType(
+    {UUID: UUID, UUID | None: UUID, datetime: datetime.fromisoformat, datetime | None: datetime.fromisoformat}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +86,9 @@ async def computed(mapping: Computed, context: Context, columns: Mapping[str, An
 
 
 def _needs(mapping: Computed, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """A uuid is text where the columns have been JSON."""
+    """What is text where the columns have been JSON, as the function takes it."""
     return {
-        name: UUID(columns[name]) if kind is UUID and isinstance(columns[name], str) else columns[name]
+        name: READ[kind](columns[name]) if kind in READ and isinstance(columns[name], str) else columns[name]
         for name, kind in mapping.needs.items()
     }
 

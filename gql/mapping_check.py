@@ -22,7 +22,7 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from db import reading
-from db.reading import Parameter, Statement
+from db.reading import Parameter, Pool, Statement
 from gql import mapping as mapped
 from gql.definition import input_field, origin, strawberry_field
 from gql.federation import Keys
@@ -33,6 +33,11 @@ from gql.planner import Frame, Planner
 from gql.selection import Selections
 
 NO_VARIABLES = VariableValues({}, {})
+
+
+async def missing(pool: Pool, schema: GraphQLSchema, keys: Keys) -> list[str]:
+    """What the database lacks, behind the name of each type and list that cannot be read without it."""
+    return await reading.missing(pool, statements(schema, keys))
 
 
 def statements(schema: GraphQLSchema, keys: Keys) -> Iterator[tuple[str, Statement]]:
@@ -102,7 +107,8 @@ def _list_statements(
         source = source_of(mapping.view or stored.view, None, None)
         source = filtered(source, definition.args, arguments, _parameter)
         span = span_of(mapping, definition.args, {**arguments, "after": "any"}, _parameter)
-        yield f"{coordinate}({order})", reading.statement([("page", reading.Page(source, span, (("nodes", one),)))])
+        name = f"{coordinate} by {order['field'].value}" if order else coordinate
+        yield name, reading.statement([("page", reading.Page(source, span, (("nodes", one),)))])
 
 
 def _parameter(type: str, read: Read) -> Parameter:

@@ -9,8 +9,14 @@ from graphql import (
     DocumentNode,
     FieldNode,
     GraphQLError,
+    GraphQLInputObjectType,
     GraphQLSchema,
+    NonNullTypeNode,
     NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    ValidationRule,
+    get_nullable_type,
+    print_ast,
     specified_rules,
     validate,
 )
@@ -28,7 +34,26 @@ class NoServiceDefinitionRule(ASTValidationRule):
             self.report_error(GraphQLError("GraphQL introspection has been disabled.", node))
 
 
-OPEN_RULES = (*specified_rules, MaybeNullValidationRule)
+class NonNullVariableInOneOfRule(ValidationRule):
+    """A variable in an input with exactly one field is of a non-null type.
+
+    graphql-core has the same rule, and overlooks inputs that are themselves of a non-null type.
+    """
+
+    def leave_operation_definition(self, operation: OperationDefinitionNode, *_args: object) -> None:
+        types = {each.variable.name.value: each.type for each in operation.variable_definitions or ()}
+        for usage in self.context.get_recursive_variable_usages(operation):
+            parent = get_nullable_type(usage.parent_type)
+            given = types.get(usage.node.name.value)
+            if not isinstance(parent, GraphQLInputObjectType) or not parent.is_one_of or parent is usage.parent_type:
+                continue
+            if given is not None and not isinstance(given, NonNullTypeNode):
+                name, kind = usage.node.name.value, print_ast(given)
+                message = f"Variable '${name}' is of type '{kind}' but must be non-nullable to be used for '{parent}'."
+                self.report_error(GraphQLError(message, [usage.node]))
+
+
+OPEN_RULES = (*specified_rules, MaybeNullValidationRule, NonNullVariableInOneOfRule)
 CLOSED_RULES = (*OPEN_RULES, NoSchemaIntrospectionCustomRule, NoServiceDefinitionRule)
 
 

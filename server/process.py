@@ -13,7 +13,11 @@ import uvloop
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from db.failure import MappingFailure
 from db.listener import Listener
+from gql import mapping_check
+from gql.limits import Limits
+from gql.schema import build_schema
 from resolvers import workspace
 from resolvers.installation import Installation
 from server.app import Parts, build_app, build_gateway_app
@@ -37,6 +41,7 @@ CHANNELS = ("modelyard_service",)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHUTDOWN_SECONDS = 3
 KEEP_ALIVE_SECONDS = 75
+COLLECTION_THRESHOLDS = (50_000, 20, 50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +88,11 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
 
 @asynccontextmanager
 async def assembled(settings: Settings) -> AsyncIterator[Parts]:
-    """What the API's application is made of, at work. Raises StartFailure."""
+    """What the API's application is made of, at work. Raises StartFailure and DatabaseFailure."""
     has_worker = settings.worker is Placement.EMBEDDED
     async with _foundation(settings, dies_with_server=has_worker) as base:
+        if settings.database_statement_cache_size:
+            await _check_mapping(base.installation)
         setting = settings.token.get_secret_value() if settings.token else None
         default = None if setting else default_token(settings.data_dir)
         await workspace.settle(base.installation.pool, setting=setting, default=default)
@@ -93,6 +100,15 @@ async def assembled(settings: Settings) -> AsyncIterator[Parts]:
             if has_worker:
                 await stack.enter_async_context(_beside(do_work(settings, base.installation, base.listener)))
             yield parts
+
+
+async def _check_mapping(installation: Installation) -> None:
+    """Raises MappingFailure. Only prepares, which a PgBouncer need not bear."""
+    execution = build_schema(Limits()).execution
+    told = await mapping_check.missing(installation.reading_pool, execution.schema, execution.keys)
+    if told:
+        more = f" ({len(told) - 1} more are like it)" if told[1:] else ""
+        raise MappingFailure(f"The database lacks what the schema reads: {told[0].splitlines()[0]}{more}.")
 
 
 async def _serve_gateway(settings: Settings) -> None:
@@ -158,6 +174,8 @@ def _begin_collections() -> None:
     """What is there now stays: collections need not look through it again."""
     gc.collect()
     gc.freeze()
+    # What is left to look at is young: requests come and go.
+    gc.set_threshold(*COLLECTION_THRESHOLDS)
     gc.enable()
 
 

@@ -64,9 +64,7 @@ class ListField:
     def page_document(self) -> str:
         assert isinstance(self.node, GraphQLObjectType | GraphQLInterfaceType)
         columns = " ".join(name for name, each in self.node.fields.items() if is_leaf_type(get_named_type(each.type)))
-        return self.document(
-            f"pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} nodes {{ {columns} }}"
-        )
+        return self.document(f"pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} nodes {{ {columns} }}")
 
     @property
     def count_document(self) -> str:

@@ -297,3 +297,11 @@ async def output_of(*command: str, cwd: Path) -> bytes:
             await process.wait()
     assert process.returncode == 0, output
     return output
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "multipart/mixed;subscriptionSpec=1.0,application/json"])
+async def test_who_accepts_a_stream_is_held_to_the_limits_too(accept: str) -> None:
+    async with StandIn(limits=Limits(depth=2)).client() as client:
+        document = {"query": "{ models { siblings { siblings { id } } } }"}
+        response = await client.post("/graphql", json=document, headers={"accept": accept})
+    assert code_of(response) == "OPERATION_TOO_LARGE"

@@ -108,7 +108,8 @@ async def test_a_page_has_at_most_a_hundred_nodes(api: Api, arguments: dict[str,
 
 
 # Nothing, no key, half a key, a number's, another order's, too many keys, and no cursors at all.
-FOREIGN_CURSORS = ("", "id_", "id_0a", "number_1", "name_61_" + "0" * 32, "id_" + "0" * 32 + "_1", "!", "é", "x" * 5_000, "\0")
+KEY = "0" * 32
+FOREIGN_CURSORS = ("", "id_", "id_0a", "number_1", f"name_61_{KEY}", f"id_{KEY}_1", "!", "é", "x" * 5_000, "\0")
 
 
 async def test_a_cursor_of_no_list_or_of_another_one_is_the_callers_mistake(api: Api) -> None:

@@ -1,4 +1,7 @@
-"""Every SQL statement of db/: Postgres can prepare it against the migrated schema, and it stays in its workspace."""
+"""Every SQL statement that is written down in db/: Postgres can prepare it, and it stays in its workspace.
+
+What db/reading/ composes is prepared where the mapping is checked.
+"""
 
 import ast
 import importlib
@@ -12,7 +15,6 @@ from asyncpg import PostgresError
 
 import db
 from db.connection import Pool
-from db.page import Listing
 
 FOLDER = Path(db.__file__).parent
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
@@ -21,9 +23,8 @@ SENDING = frozenset({"execute", "executemany", "fetch", "fetchrow", "fetchval", 
 TABLE = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+([a-z_]+)")
 # One workspace's rows: read and changed by the first parameter, inserted with it.
 OWNED = re.compile(r"workspace_id = \$1|\(\s*workspace_id\b")
-# What is not a constant of its module: the two of a Listing, the text of a migration, and a sign of life.
+# What is not a constant of its module: the text of a migration, and a sign of life.
 MADE_UP = {
-    "page": {"self.statement(is_forward=is_forward)", "self.count_statement"},
     "migrate": {"migration.sql"},
     "listener": {"'SELECT 1'"},
 }
@@ -45,14 +46,10 @@ def module(name: str) -> ModuleType:
 
 
 def statements() -> Iterator[tuple[str, str]]:
-    """Every statement by the name of its constant; a Listing has three."""
+    """Every statement by the name of its constant."""
     for name in MODULES:
         for constant, value in vars(module(name)).items():
-            if isinstance(value, Listing):
-                yield f"{name}.{constant}, forward", value.statement(is_forward=True)
-                yield f"{name}.{constant}, backward", value.statement(is_forward=False)
-                yield f"{name}.{constant}, count", value.count_statement
-            elif constant.isupper() and isinstance(value, str) and STATEMENT.match(value):
+            if constant.isupper() and isinstance(value, str) and STATEMENT.match(value):
                 yield f"{name}.{constant}", value
 
 
@@ -85,7 +82,7 @@ def test_what_is_sent_is_a_statement_that_is_prepared_here(name: str) -> None:
 
 
 def test_there_is_something_to_prepare() -> None:
-    assert len(STATEMENTS) > 100
+    assert len(STATEMENTS) > 80
 
 
 async def tables_of_workspaces(pool: Pool) -> set[str]:

@@ -5,6 +5,7 @@ from asyncpg import Record
 from db import lease
 from db.connection import Pool
 from db.reading.batch import CURSOR, PARENT, Batch, counts_of_parents, page_of_parents, rows_of_parents
+from db.reading.explain import in_lines
 from db.reading.page import COUNT_CAP
 from db.reading.run import AbsentValue, ReadingTimeout, explain, fetch, fetch_batch, missing
 from db.reading.statement import Statement, statement
@@ -84,6 +85,7 @@ __all__ = [
     "explain",
     "fetch",
     "fetch_batch",
+    "in_lines",
     "missing",
     "page_of_parents",
     "rows_of_parents",

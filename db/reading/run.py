@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
 from asyncpg import Record
 
 from db.connection import Pool
 from db.failure import READ_TIMEOUTS
 from db.pool import ReadingPool
 from db.reading.batch import Batch
+from db.reading.explain import plan_of
 from db.reading.statement import Statement
 
 # What reading.absent in db/migrations raises.
@@ -44,10 +44,9 @@ async def fetch_batch(
 
 
 async def explain(pool: Pool, statement: Statement, workspace_id: UUID, values: Sequence[object]) -> Any:
-    """What Postgres planned and measured while it ran the statement once more, as its EXPLAIN writes it in JSON."""
+    """The plan by which the statement is run, with what was measured. Raises ReadingTimeout."""
     with _told():
-        plan = await pool.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.text}", workspace_id, *values)
-    return orjson.loads(plan) if isinstance(plan, str) else plan
+        return await plan_of(pool, statement, workspace_id, values)
 
 
 async def missing(pool: Pool, statements: Iterable[tuple[str, Statement]]) -> list[str]:
