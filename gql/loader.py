@@ -11,7 +11,7 @@ from uuid import UUID
 from strawberry.dataloader import DataLoader
 
 from db import reading
-from db.reading import Batch, Parameter, Pool, Record
+from db.reading import Batch, Parameter, ReadingPool, Record
 from gql.context import Context
 from gql.listing import Arguments, Read
 
@@ -36,7 +36,7 @@ class Bound:
 class Loader:
     """Reads for one execution. Nothing is kept: a mutation may have changed it since."""
 
-    def __init__(self, pool: Pool, workspace_id: UUID) -> None:
+    def __init__(self, pool: ReadingPool, workspace_id: UUID) -> None:
         self._pool = pool
         self._workspace_id = workspace_id
         self._loaders: dict[tuple[str, str], DataLoader[UUID | None, list[Record]]] = {}

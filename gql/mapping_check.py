@@ -22,7 +22,7 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from db import reading
-from db.reading import Parameter, Pool, Statement
+from db.reading import Parameter, ReadingPool, Statement
 from gql import mapping as mapped
 from gql.definition import input_field, origin, strawberry_field
 from gql.federation import Keys
@@ -35,7 +35,7 @@ from gql.selection import Selections
 NO_VARIABLES = VariableValues({}, {})
 
 
-async def missing(pool: Pool, schema: GraphQLSchema, keys: Keys) -> list[str]:
+async def missing(pool: ReadingPool, schema: GraphQLSchema, keys: Keys) -> list[str]:
     """What the database lacks, behind the name of each type and list that cannot be read without it."""
     return await reading.missing(pool, statements(schema, keys))
 

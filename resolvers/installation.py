@@ -7,7 +7,7 @@ from pathlib import Path
 from artifacts.blob import BlobStore
 from artifacts.object_store import ObjectStore
 from db.connection import Pool
-from db.pool import ReadingPool
+from db.reading_pool import ReadingPool
 from engines.engine import Engine
 
 DEFAULT_STORE = "default"

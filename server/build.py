@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from artifacts.blob import BlobStore
 from artifacts.store_url import InvalidStoreUrl, create_store, parse_store_url
 from db.connection import Pool
-from db.pool import ReadingPool
+from db.reading_pool import ReadingPool
 from engines.engine import Engine
 from engines.local_engine import LocalEngine
 from engines.package_source import PackageSource

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from db.connection import Pool
 from db.failure import DatabaseFailure
 from db.migrate import migrate
-from db.pool import ReadingPool, create_pool, create_reading_pool
+from db.pool import create_pool
+from db.reading_pool import ReadingPool, create_reading_pool
 from server.data_directory import prepare_data_directory
 from server.embedded_postgres import EmbeddedPostgres
 from server.failure import StartFailure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -210,7 +210,7 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
 
 
 def _request_id(given: bytes) -> str:
-    return given.decode() if REQUEST_ID_FORM.fullmatch(given) else uuid.uuid4().hex
+    return given.decode() if REQUEST_ID_FORM.fullmatch(given) else secrets.token_hex(16)
 
 
 def _headers(media_type: str, request_id: str, body: bytes) -> list[tuple[bytes, bytes]]:

@@ -44,7 +44,8 @@ class ListField:
     def node(self) -> GraphQLNamedType:
         connection = get_named_type(self.definition.type)
         assert isinstance(connection, GraphQLObjectType)
-        return get_named_type(connection.fields["nodes"].type)
+        node: GraphQLNamedType = get_named_type(connection.fields["nodes"].type)
+        return node
 
     def input_type(self, argument: str) -> GraphQLInputObjectType | None:
         if argument not in self.definition.args:

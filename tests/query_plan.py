@@ -1,4 +1,4 @@
-"""What an EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) tells: how much was read, and what was sorted."""
+"""What an EXPLAIN (ANALYZE, FORMAT JSON) tells: how much was read, and what was sorted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class QueryPlan:
     @property
     def rows_read(self) -> int:
         """The most rows that one node of the plan looked at, whether it kept them or not."""
-        return max(round(_rows_of(node) * node["Actual Loops"]) for node in self.nodes())
+        return max(_rows_of(node) for node in self.nodes())
 
     @property
     def rows_sorted(self) -> int:
@@ -38,13 +38,8 @@ class QueryPlan:
         sorted_by = [node["Plans"][0]["Actual Rows"] for node in self.nodes() if node["Node Type"] in SORTS]
         return round(max(sorted_by, default=0))
 
-    @property
-    def blocks_read(self) -> int:
-        """From memory or from disk, 8 kB each."""
-        return int(self.root["Shared Hit Blocks"] + self.root["Shared Read Blocks"])
 
-
-def _rows_of(node: dict[str, Any]) -> float:
+def _rows_of(node: dict[str, Any]) -> int:
     removed = ("Rows Removed by Filter", "Rows Removed by Index Recheck", "Rows Removed by Join Filter")
-    rows: float = node["Actual Rows"] + sum(node.get(name, 0) for name in removed)
-    return rows
+    in_a_loop = node["Actual Rows"] + sum(node.get(name, 0) for name in removed)
+    return int(in_a_loop * node["Actual Loops"])

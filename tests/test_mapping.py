@@ -1,7 +1,7 @@
 """The mapping of stored types and fields: whole in itself, and to be found in the migrated database."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from graphql import (
 
 from db.connection import Pool
 from db.pool import connection
+from db.reading_pool import ReadingPool, create_reading_pool
 from gql import mapping as mapped
 from gql.definition import origin, strawberry_field
 from gql.limits import Limits
@@ -39,10 +40,16 @@ DAMAGES = {
     "DROP VIEW reading.model_file": ("ModelFile: ", "reading.model_file"),
     "DROP VIEW reading.service CASCADE": ("RealTimeService: ", "reading.service"),
     "DROP VIEW reading.upload_file; CREATE VIEW reading.upload_file AS SELECT 1 AS number": (
-        "UploadFile: ",
+        "Upload: ",
         "workspace_id",
     ),
 }
+
+
+@pytest.fixture
+async def reading_pool(database_url: str) -> AsyncIterator[ReadingPool]:
+    async with await create_reading_pool(database_url, size=1) as opened:
+        yield opened
 
 
 def composite_types() -> Iterator[GraphQLObjectType | GraphQLInterfaceType]:
@@ -77,8 +84,8 @@ async def damage(database_url: str, statement: str) -> None:
         await session.execute(statement)
 
 
-async def test_the_database_has_all_that_is_mapped(pool: Pool) -> None:
-    assert await missing(pool, SCHEMA, EXECUTION.keys) == []
+async def test_the_database_has_all_that_is_mapped(reading_pool: ReadingPool) -> None:
+    assert await missing(reading_pool, SCHEMA, EXECUTION.keys) == []
 
 
 def test_each_stored_type_and_each_list_is_looked_for() -> None:
@@ -91,10 +98,10 @@ def test_each_stored_type_and_each_list_is_looked_for() -> None:
 
 @pytest.mark.parametrize(("statement", "said"), DAMAGES.items(), ids=[said[0] for said in DAMAGES.values()])
 async def test_what_the_database_lacks_is_named(
-    pool: Pool, database_url: str, statement: str, said: tuple[str, str]
+    reading_pool: ReadingPool, database_url: str, statement: str, said: tuple[str, str]
 ) -> None:
     await damage(database_url, statement)
-    told = await missing(pool, SCHEMA, EXECUTION.keys)
+    told = await missing(reading_pool, SCHEMA, EXECUTION.keys)
     assert any(line.startswith(said[0]) and said[1] in line for line in told), told
 
 

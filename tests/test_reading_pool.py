@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from db.connection import Connection, Pool
 from db.failure import READ_TIMEOUTS
-from db.pool import create_reading_pool
+from db.reading_pool import create_reading_pool
 from server.app import Parts, build_app
 from server.process import assembled
 from server.settings import Placement, Settings

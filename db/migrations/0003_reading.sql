@@ -192,9 +192,15 @@ CREATE INDEX model_version_labels ON model_version USING gin (labels);
 CREATE INDEX model_version_created_at ON model_version (workspace_id, created_at);
 CREATE INDEX model_version_size ON model_version (workspace_id, (coalesce(size_bytes, 0)), id)
     WHERE deleted_at IS NULL;
+-- Their filters in the order of sizes: a state that few versions are in must not be looked for among all of them.
+CREATE INDEX model_version_status_size ON model_version (workspace_id, status, (coalesce(size_bytes, 0)), id)
+    WHERE deleted_at IS NULL;
+CREATE INDEX model_version_ai_engine_size ON model_version (workspace_id, ai_engine, (coalesce(size_bytes, 0)), id)
+    WHERE deleted_at IS NULL;
 CREATE INDEX model_file_path ON model_file (workspace_id, model_version_id, path COLLATE "C");
 CREATE INDEX service_name_key ON service (workspace_id, name COLLATE "C", id) WHERE deleted_at IS NULL;
 CREATE INDEX service_status ON service (workspace_id, status, id) WHERE deleted_at IS NULL;
+CREATE INDEX service_deployment_type ON service (workspace_id, deployment_type, id) WHERE deleted_at IS NULL;
 CREATE INDEX operation_kind ON operation (workspace_id, kind, id);
 CREATE INDEX event_kind ON event (workspace_id, kind, number);
 CREATE INDEX event_actor ON event (workspace_id, actor, number);

@@ -3,7 +3,6 @@
 from asyncpg import Record
 
 from db import lease
-from db.connection import Pool
 from db.reading.batch import CURSOR, PARENT, Batch, counts_of_parents, page_of_parents, rows_of_parents
 from db.reading.explain import in_lines
 from db.reading.page import COUNT_CAP
@@ -40,6 +39,7 @@ from db.reading.tree import (
     ToOne,
     Value,
 )
+from db.reading_pool import ReadingPool
 
 __all__ = [
     "COUNT_CAP",
@@ -70,7 +70,7 @@ __all__ = [
     "PageMember",
     "Parameter",
     "ParentColumn",
-    "Pool",
+    "ReadingPool",
     "ReadingTimeout",
     "Record",
     "Rows",

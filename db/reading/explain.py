@@ -9,8 +9,9 @@ from uuid import UUID
 
 import orjson
 
-from db.connection import Connection, Pool
+from db.connection import Connection
 from db.reading.statement import Statement
+from db.reading_pool import ReadingPool
 
 INDENT = "    "
 # A literal, a parenthesis, a clause of a SELECT, or what comes before the next member of a JSON object.
@@ -47,13 +48,13 @@ def in_lines(text: str) -> str:
     return TOKEN.sub(broken, text)
 
 
-async def plan_of(pool: Pool, statement: Statement, workspace_id: UUID, values: Sequence[object]) -> Any:
+async def plan_of(pool: ReadingPool, statement: Statement, workspace_id: UUID, values: Sequence[object]) -> Any:
     """What Postgres planned and measured while it ran the statement once more, as its EXPLAIN writes it in JSON.
 
     EXPLAIN of a text with parameters is planned for their values. Only a prepared statement has the plan that the
     session makes for all values; EXPLAIN hands it none, so that they become literals.
     """
-    async with pool.acquire() as connection, connection.transaction():
+    async with pool.reading() as connection, connection.transaction():
         prepared = await connection.prepare(statement.text)
         types = [f"{kind.schema}.{kind.name}" for kind in prepared.get_parameters()]
         plan = await connection.fetchval(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import asyncpg
 from asyncpg import Record
 
-from db.connection import Pool
 from db.failure import READ_TIMEOUTS
-from db.pool import ReadingPool
 from db.reading.batch import Batch
 from db.reading.explain import plan_of
 from db.reading.statement import Statement
+from db.reading_pool import ReadingPool
 
 # What reading.absent in db/migrations raises.
 ABSENT = "MY001"
@@ -31,28 +30,31 @@ class ReadingTimeout(Exception):
 
 async def fetch(pool: ReadingPool, statement: Statement, workspace_id: UUID, values: Sequence[object]) -> str:
     """The JSON text. Raises AbsentValue and ReadingTimeout."""
-    with _told():
+    try:
         return await pool.read_text(statement.text, workspace_id, *values)
+    except (*READ_TIMEOUTS, asyncpg.PostgresError) as error:
+        _tell(error)
 
 
 async def fetch_batch(
-    pool: Pool, batch: Batch, workspace_id: UUID, parents: Sequence[UUID | None], values: Sequence[object]
+    pool: ReadingPool, batch: Batch, workspace_id: UUID, parents: Sequence[UUID | None], values: Sequence[object]
 ) -> list[Record]:
     """The rows of all parents. Raises ReadingTimeout."""
     with _told():
-        return await pool.fetch(batch.text, workspace_id, parents, *values)
+        async with pool.reading() as connection:
+            return await connection.fetch(batch.text, workspace_id, parents, *values)
 
 
-async def explain(pool: Pool, statement: Statement, workspace_id: UUID, values: Sequence[object]) -> Any:
+async def explain(pool: ReadingPool, statement: Statement, workspace_id: UUID, values: Sequence[object]) -> Any:
     """The plan by which the statement is run, with what was measured. Raises ReadingTimeout."""
     with _told():
         return await plan_of(pool, statement, workspace_id, values)
 
 
-async def missing(pool: Pool, statements: Iterable[tuple[str, Statement]]) -> list[str]:
+async def missing(pool: ReadingPool, statements: Iterable[tuple[str, Statement]]) -> list[str]:
     """What the database says of each statement that it cannot prepare, behind the statement's name."""
     told = []
-    async with pool.acquire() as connection:
+    async with pool.reading() as connection:
         for name, statement in statements:
             try:
                 await connection.prepare(statement.text)
@@ -65,9 +67,13 @@ async def missing(pool: Pool, statements: Iterable[tuple[str, Statement]]) -> li
 def _told() -> Iterator[None]:
     try:
         yield
-    except READ_TIMEOUTS as error:
+    except (*READ_TIMEOUTS, asyncpg.PostgresError) as error:
+        _tell(error)
+
+
+def _tell(error: Exception) -> NoReturn:
+    if isinstance(error, READ_TIMEOUTS):
         raise ReadingTimeout from error
-    except asyncpg.PostgresError as error:
-        if error.sqlstate == ABSENT:
-            raise AbsentValue from error
-        raise
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == ABSENT:
+        raise AbsentValue from error
+    raise error
