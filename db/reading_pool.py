@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ IDLE_SECONDS = 300.0
 
 
 class ReadingPool(asyncpg.Pool):
-    """Nobody waits without an end for one of its connections, by whichever method: TimeoutError.
+    """Nobody waits without an end for one of its connections: TimeoutError. `read_text` and `reading` are for readers.
 
     A connection that has answered is handed to whoever waits for one, or kept: to give it back to asyncpg's pool and to
     take it again costs as much as a short statement does.
@@ -35,7 +36,9 @@ class ReadingPool(asyncpg.Pool):
 
     def __init__(self, *parts: Any, **settings: Any) -> None:
         super().__init__(*parts, **settings)
-        self._resting: list[PoolConnectionProxy[Record]] = []
+        # Each with the time from which it rests; the one that has rested least is taken first.
+        self._resting: list[tuple[PoolConnectionProxy[Record], float]] = []
+        self._ends = False
         self._waiting: deque[asyncio.Future[PoolConnectionProxy[Record] | None]] = deque()
         self._taken = 0
 
@@ -53,7 +56,7 @@ class ReadingPool(asyncpg.Pool):
         except BaseException:
             await self._give_up(connection)
             raise
-        self._put(connection)
+        await self._put(connection)
         return value
 
     @asynccontextmanager
@@ -65,14 +68,15 @@ class ReadingPool(asyncpg.Pool):
         except BaseException:
             await self._give_up(connection)
             raise
-        self._put(connection)
+        await self._put(connection)
 
     async def give_back(self) -> None:
         """Give the connections that rest back to asyncpg's pool, for whoever wants all of them."""
         while self._resting:
-            await self._give_up(self._resting.pop())
+            await self._give_up(self._resting.pop()[0])
 
     async def close(self) -> None:
+        self._ends = True
         await self.give_back()
         await super().close()
 
@@ -83,8 +87,8 @@ class ReadingPool(asyncpg.Pool):
     async def _take(self) -> PoolConnectionProxy[Record]:
         while True:
             if self._resting:
-                connection = self._resting.pop()
-                if not connection.is_closed():
+                connection, since = self._resting.pop()
+                if not connection.is_closed() and time.monotonic() - since < IDLE_SECONDS:
                     return connection
                 await self._give_up(connection)
             elif self._taken < self.get_max_size():
@@ -110,15 +114,17 @@ class ReadingPool(asyncpg.Pool):
         try:
             return await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self._pass_on(waiter.result())
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                await self._pass_on(waiter.result())
             raise
         finally:
             timer.cancel()
 
-    def _put(self, connection: PoolConnectionProxy[Record]) -> None:
-        if not self._wake_one(connection):
-            self._resting.append(connection)
+    async def _put(self, connection: PoolConnectionProxy[Record]) -> None:
+        if self._ends or connection.is_closed():
+            await self._give_up(connection)
+        elif not self._wake_one(connection):
+            self._resting.append((connection, time.monotonic()))
 
     async def _give_up(self, connection: PoolConnectionProxy[Record]) -> None:
         """asyncpg's pool knows what to do with a session in which a statement was broken off."""
@@ -128,11 +134,11 @@ class ReadingPool(asyncpg.Pool):
         finally:
             self._wake_one()
 
-    def _pass_on(self, connection: PoolConnectionProxy[Record] | None) -> None:
+    async def _pass_on(self, connection: PoolConnectionProxy[Record] | None) -> None:
         if connection is None:
             self._wake_one()
         else:
-            self._put(connection)
+            await self._put(connection)
 
     def _wake_one(self, connection: PoolConnectionProxy[Record] | None = None) -> bool:
         """Hand a connection, or the news that there is a place for one, to whoever has waited longest."""
@@ -184,6 +190,7 @@ async def create_reading_pool(
         server_settings={
             "application_name": application_name,
             "timezone": "UTC",
+            "datestyle": "ISO",
             **(reading_session(statement_timeout_seconds) if statement_cache_size else {}),
         },
     )
@@ -197,6 +204,7 @@ def reading_session(statement_timeout_seconds: float) -> dict[str, str]:
     return {
         "default_transaction_read_only": "on",
         "jit": "off",
+        "extra_float_digits": "1",
         # Planning what the schema asks for takes as long again as running it, and page sizes are in the text.
         "plan_cache_mode": "force_generic_plan",
         "statement_timeout": f"{max(1, round(statement_timeout_seconds * 1000))}ms",

@@ -44,7 +44,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
 
 def answered_root(info: GraphQLResolveInfo[Context]) -> Answered | None:
     """What the operation's plan answered for a field at the root."""
-    key, answered = str(info.path.key), info.context.answered
+    key, answered = str(info.path.key), info.context.execution.answered
     return Answered(answered[key]) if info.path.prev is None and key in answered else None
 
 
@@ -52,7 +52,7 @@ async def planned_object(
     info: GraphQLResolveInfo[Context], kind: GraphQLNamedType, view: str | None, key: UUID
 ) -> Answered | None:
     """The object of a mutation's payload, by a plan of its selections; None where it cannot be planned."""
-    variables = info.context.variables
+    variables = info.context.execution.variables
     if variables is None:
         return None
     selections = Selections(info.schema, info.fragments, variables.coerced)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
@@ -20,11 +20,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """An execution by graphql-core: how rows are read, the variables if plans may be used, what one has answered."""
+
+    loader: Loader
+    variables: VariableValues | None
+    answered: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """`predictions_url` is the address below which services are asked, without a slash at its end.
 
-    `explain` lets a caller see the statements and plans of its operation. The last three are of one execution by
-    graphql-core: how it reads rows, the operation's variables where plans may be used, and what a plan has answered.
+    `explain` lets a caller see the statements and plans of its operation. `running` is there while graphql-core is at
+    work.
     """
 
     installation: Installation
@@ -33,15 +42,14 @@ class Context:
     predictions_url: str
     limits: Limits
     explain: bool = False
-    loader: Loader | None = None
-    variables: VariableValues | None = None
-    answered: Mapping[str, Any] = field(default_factory=dict)
+    running: Running | None = None
 
     @property
-    def reader(self) -> Loader:
-        """How a resolver reads rows; only within an execution."""
-        assert self.loader is not None
-        return self.loader
+    def execution(self) -> Running:
+        """Raises RuntimeError outside of graphql-core."""
+        if self.running is None:
+            raise RuntimeError("nothing is being executed")
+        return self.running
 
     @property
     def workspace_id(self) -> UUID:

@@ -122,7 +122,7 @@ class _Pricing:
             argument.name.value: value_from_ast_untyped(argument.value, self.variables)
             for argument in node.arguments or ()
         }
-        for size in (given.get("first"), given.get("last")):
+        for size in (given.get("last"), given.get("first")):
             if isinstance(size, int):
                 return max(1, min(SATURATED, size))
         if "first" in definition.args:

@@ -15,12 +15,15 @@ from graphql import (
 )
 
 from gql.limits import Limits, parse_options
+from gql.plan import Plan
 from gql.recent import Recent
 from gql.validation import document_errors
 from gql.variables import Variables
 
 # Clients that send other page sizes with each request would otherwise fill the memory.
 COSTS = 256
+PLANS_CHARACTERS = 300_000
+PLAN_CHARACTERS = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +32,7 @@ class Operation:
 
     node: OperationDefinitionNode
     variables: Variables
+    plans: Recent[Hashable, Plan | None] = field(default_factory=lambda: Recent(PLANS_CHARACTERS, _plan_characters))
     costs: Recent[Hashable, int] = field(default_factory=lambda: Recent(COSTS))
 
 
@@ -45,10 +49,15 @@ class Document:
 def read_document(schema: GraphQLSchema, text: str, limits: Limits) -> Document:
     """Raises GraphQLError for what is no GraphQL."""
     node = parse(text, **parse_options(limits))
+    errors = document_errors(schema, node, limits)
     operations = [each for each in node.definitions if isinstance(each, OperationDefinitionNode)]
     return Document(
         node,
-        document_errors(schema, node, limits),
+        errors,
         {each.name.value if each.name else None: Operation(each, Variables(schema, each)) for each in operations},
         {each.name.value: each for each in node.definitions if isinstance(each, FragmentDefinitionNode)},
     )
+
+
+def _plan_characters(_shape: Hashable, plan: Plan | None) -> int:
+    return PLAN_CHARACTERS + (len(plan.statement.text) if plan else 0)

@@ -27,7 +27,7 @@ from strawberry.types.graphql import OperationType
 from db import reading
 from db.reading import ReadingTimeout
 from gql.answered import REFUSALS, Executor
-from gql.context import Context
+from gql.context import Context, Running
 from gql.cost import cost_excess, cost_report, operation_cost
 from gql.document import Document, Operation, read_document
 from gql.federation import Keys
@@ -37,14 +37,12 @@ from gql.masking import client_errors
 from gql.plan import Plan, plan_operation
 from gql.recent import Recent
 from gql.selection import Selections
-from gql.shape import shape
 from gql.validation import ambiguous_operation_error
 
 QUERY = CoreOperationType.QUERY
-# What the parsed documents, and the plans of their operations, may take of the memory: some hundred MiB at most.
-DOCUMENTS_CHARACTERS = 2_000_000
-PLANS_CHARACTERS = 20_000_000
-SMALL = 200
+# What parsed documents and the plans of their operations may take of the memory: some hundred MiB at the very most.
+DOCUMENTS_CHARACTERS = 1_000_000
+DOCUMENT_CHARACTERS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +55,6 @@ class Execution:
     caller_faults: tuple[type[Exception], ...]
     has_plans: bool
     documents: Recent[str, Document] = field(default_factory=lambda: Recent(DOCUMENTS_CHARACTERS, _document_characters))
-    plans: Recent[tuple[Operation, Hashable], Plan | None] = field(
-        default_factory=lambda: Recent(PLANS_CHARACTERS, _plan_characters)
-    )
 
     async def execute(
         self,
@@ -75,23 +70,16 @@ class Execution:
         try:
             document = self.documents.get(text, lambda: read_document(self.schema, text, self.limits))
         except GraphQLError as error:
-            return self._refused([error])
+            return self.refused([error])
         operation = _operation(document, operation_name, allowed)
         if document.errors:
-            return self._refused(document.errors)
+            return self.refused(document.errors)
         if operation is None:
-            return self._refused([ambiguous_operation_error()])
-        cost = operation.costs.get(_sizes(variables), lambda: self._cost(document, operation, variables))
-        run = _Run(self, document, operation, variables, context)
-        excess = cost_excess(cost, operation.node, self.limits)
-        result = self._refused(excess) if excess else await run.result()
-        result.extensions = {"cost": cost_report(cost, self.limits), **run.explained}
-        return result
+            return self.refused([ambiguous_operation_error()])
+        run = _Run(self, document, operation, variables, operation.variables.values(variables), context)
+        return await run.priced()
 
-    def _cost(self, document: Document, operation: Operation, variables: Mapping[str, Any]) -> int:
-        return operation_cost(self.schema, document.node, operation.node, variables)
-
-    def _refused(self, errors: list[GraphQLError]) -> ExecutionResult:
+    def refused(self, errors: list[GraphQLError]) -> ExecutionResult:
         return ExecutionResult(data=None, errors=client_errors(errors, self.caller_faults))
 
     def result(self, result: CoreResult) -> ExecutionResult:
@@ -101,14 +89,29 @@ class Execution:
 
 @dataclass(slots=True)
 class _Run:
-    """One operation with its variables as they were sent."""
+    """One operation with its variables, as they were sent and as their types have them (None: not as they do)."""
 
     execution: Execution
     document: Document
     operation: Operation
     variables: Mapping[str, Any]
+    values: VariableValues | None
     context: object
     explained: dict[str, Any] = field(default_factory=dict)
+
+    async def priced(self) -> ExecutionResult:
+        """The answer, unless it would cost too much; what it costs is told with it."""
+        if self.values is None:
+            return await self.result()
+        coerced = self.values.coerced
+        cost = self.operation.costs.get(_sizes(coerced), lambda: self._cost(coerced))
+        excess = cost_excess(cost, self.operation.node, self.execution.limits)
+        result = self.execution.refused(excess) if excess else await self.result()
+        result.extensions = {"cost": cost_report(cost, self.execution.limits), **self.explained}
+        return result
+
+    def _cost(self, variables: Mapping[str, Any]) -> int:
+        return operation_cost(self.execution.schema, self.document.node, self.operation.node, variables)
 
     async def result(self) -> ExecutionResult:
         try:
@@ -125,13 +128,13 @@ class _Run:
         """The answer by a plan, alone or with graphql-core for the other root fields; None where there is no plan."""
         if not isinstance(self.context, Context) or not self.execution.has_plans:
             return None
-        values = self.operation.variables.values(self.variables)
+        values = self.values
         if values is None or self.operation.node.operation is not QUERY:
             return None
         selections = Selections(self.execution.schema, self.document.fragments, values.coerced)
         try:
-            key = (self.operation, shape(values.coerced))
-            plan = self.execution.plans.get(key, lambda: self._plan(selections, values))
+            shape = self.operation.variables.shape(values)
+            plan = self.operation.plans.get(shape, lambda: self._plan(selections, values))
             if plan is None:
                 return None
             data = await plan.run(self.context, values, selections)
@@ -152,8 +155,8 @@ class _Run:
         context = self.context
         if isinstance(context, Context):
             loader = Loader(context.installation.reading_pool, context.workspace_id)
-            variables = self.operation.variables.values(self.variables) if self.execution.has_plans else None
-            context = replace(context, loader=loader, variables=variables, answered=answered)
+            values = self.values if self.execution.has_plans else None
+            context = replace(context, running=Running(loader, values, answered))
         async with asyncio.timeout(self.execution.limits.execution_seconds):
             return await self._executed(context)
 
@@ -184,11 +187,11 @@ def _operation(document: Document, name: str | None, allowed: Iterable[Operation
 
 
 def _sizes(variables: Mapping[str, Any]) -> Hashable:
-    """What of the variables an operation's cost depends on: numbers, and how long lists are."""
+    """What of the variables an operation's cost depends on: numbers, how long lists are, and which are null."""
     return tuple(
-        (name, value if isinstance(value, int) else len(value))
+        (name, len(value) if isinstance(value, list) else value)
         for name, value in variables.items()
-        if isinstance(value, int | list)
+        if value is None or isinstance(value, int | list)
     )
 
 
@@ -205,8 +208,4 @@ async def _explanation(plan: Plan, context: Context, values: VariableValues) -> 
 
 
 def _document_characters(text: str, _document: Document) -> int:
-    return len(text) + SMALL
-
-
-def _plan_characters(_key: object, plan: Plan | None) -> int:
-    return (len(plan.statement.text) if plan else 0) + SMALL
+    return DOCUMENT_CHARACTERS + len(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TypeAlias
 
 from graphql import (
@@ -76,7 +75,6 @@ def read_representation(value: object, keys: Keys) -> Representation:
     raise bad_input(f"A representation of a {type_name} holds a key: {_alternatives(keys[type_name])}.")
 
 
-@lru_cache(maxsize=1)
 def entity_keys(schema: BaseSchema) -> Keys:
     """The keys by which gateways may ask for objects, by the name of the type or interface; `id` comes first."""
     found: dict[str, Sequence[tuple[str, ...]]] = {}
@@ -88,7 +86,6 @@ def entity_keys(schema: BaseSchema) -> Keys:
     return found
 
 
-@lru_cache(maxsize=1)
 def subgraph_sdl(schema: BaseSchema) -> str:
     """The graph as `_service { sdl }` gives it to gateways."""
     return print_ast(visit(parse(schema.as_str()), _Leaving(fields=GATEWAY_FIELDS | RELAY_FIELDS)))

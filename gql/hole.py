@@ -58,25 +58,32 @@ class Hole:
 
 
 async def fill(holes: Sequence[Hole], data: dict[str, Any], context: Context, selections: Selections) -> None:
-    """Replace what each hole needs by what it is. Raises Unplannable for a null where none may be."""
+    """Replace what each hole needs by what it is.
+
+    Raises Unplannable for a null where none may be, and where a function fails: graphql-core tells what of, and where.
+    """
     gate = asyncio.Semaphore(CONCURRENCY)
 
     async def fill_one(hole: Hole, slot: dict[str, Any], key: str) -> None:
         async with gate:
-            value = await computed(hole.mapping, context, slot[key])
+            try:
+                value = await computed(hole.mapping, context, slot[key])
+            except Exception as error:
+                raise Unplannable(key) from error
         slot[key] = _shown(value, hole.type, hole.nodes, selections)
 
-    waiting = []
-    for hole in holes:
-        *path, key = hole.path
-        assert isinstance(key, str)
-        for slot in [slot for slot in _slots(data, path) if _is_marked(slot.get(key), hole.mark)]:
-            if inspect.iscoroutinefunction(hole.mapping.function):
-                waiting.append(fill_one(hole, slot, key))
-            else:
-                value = hole.mapping.function(context, **_needs(hole.mapping, slot[key]))
-                slot[key] = _shown(value, hole.type, hole.nodes, selections)
-    await asyncio.gather(*waiting)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for hole in holes:
+                *path, key = hole.path
+                assert isinstance(key, str)
+                for slot in [slot for slot in _slots(data, path) if _is_marked(slot.get(key), hole.mark)]:
+                    if inspect.iscoroutinefunction(hole.mapping.function):
+                        tasks.create_task(fill_one(hole, slot, key))
+                    else:
+                        await fill_one(hole, slot, key)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 async def computed(mapping: Computed, context: Context, columns: Mapping[str, Any]) -> Any:

@@ -19,11 +19,11 @@ from graphql import (
 from db.reading import KeyPart
 from gql.bad_input import Unmatchable, bad_input, storable
 from gql.connection import LARGEST_PAGE
-from gql.definition import origin, strawberry_field
+from gql.definition import strawberry_field
 from gql.federation import Keys, Representation, read_representations
 from gql.identifier import Prefix, decode, parse
 from gql.listing import Arguments
-from gql.mapping import Stored, stored_of
+from gql.mapping import Stored, stored_kind
 
 ID = KeyPart("id", "uuid")
 
@@ -93,7 +93,7 @@ def _node_branches(schema: GraphQLSchema, node: GraphQLInterfaceType) -> Iterato
     """A branch for each view whose rows have ids."""
     kinds: dict[Stored, list[GraphQLObjectType]] = {}
     for kind in schema.get_possible_types(node):
-        found = _stored(kind)
+        found = stored_kind(kind)
         if found is not None:
             kinds.setdefault(found, []).append(kind)
     for found, same in kinds.items():
@@ -104,7 +104,7 @@ def _entity_branches(schema: GraphQLSchema, keys: Keys) -> Iterator[Branch]:
     """A branch for each key of each entity."""
     for name, alternatives in keys.items():
         kind = schema.type_map[name]
-        found = _stored(kind)
+        found = stored_kind(kind)
         assert found is not None
         assert isinstance(kind, GraphQLObjectType | GraphQLInterfaceType)
         possible = (kind,) if isinstance(kind, GraphQLObjectType) else tuple(schema.get_possible_types(kind))
@@ -158,8 +158,3 @@ def _key_part(kind: GraphQLObjectType | GraphQLInterfaceType, name: str) -> KeyP
     declared = strawberry_field(kind.fields[name])
     assert declared is not None
     return ID if name == "id" else KeyPart(declared.python_name, "text")
-
-
-def _stored(kind: GraphQLNamedType) -> Stored | None:
-    declared = origin(kind)
-    return stored_of(declared) if declared else None

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
+from graphql import GraphQLNamedType
 from strawberry.types.field import StrawberryField
 
 from db.reading import KeyPart, Order
+from gql.definition import origin
 from gql.identifier import Prefix
 
 METADATA = "stored"
@@ -27,7 +29,7 @@ BY_PATH = Order("path", (KeyPart("path", "text"),), is_descending=False)
 BY_VERSION_NUMBER = Order("version", (KeyPart("version_number", "bigint"),), is_descending=True)
 OLDEST_ID = BY_ID.reversed()
 NEWEST_NUMBER = BY_NUMBER.reversed()
-BY_NAME = Order("name", (KeyPart("name_key", "text"), KeyPart("id", "uuid")), is_descending=False)
+BY_NAME = Order("name", (KeyPart("name_key", "text"),), is_descending=False)
 BY_SIZE = Order("size", (KeyPart("size_key", "bigint"), KeyPart("id", "uuid")), is_descending=False)
 
 
@@ -150,6 +152,12 @@ def stored_of(cls: type) -> Stored | None:
     """The mapping of the class itself: what an interface says of its rows is not its implementers'."""
     found: Stored | None = vars(cls).get(STORED)
     return found
+
+
+def stored_kind(kind: GraphQLNamedType) -> Stored | None:
+    """The mapping of a type of the schema; None for one that is read from nowhere."""
+    declared = origin(kind)
+    return stored_of(declared) if declared else None
 
 
 def mapping_of(field: StrawberryField) -> FieldMapping | None:

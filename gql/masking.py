@@ -23,6 +23,7 @@ def client_error(error: GraphQLError, caller_faults: tuple[type[Exception], ...]
     """
     cause = _root_cause(error)
     if isinstance(cause, ReadingTimeout) or (isinstance(cause, TimeoutError) and error.path is None):
+        log.warning("operation_timed_out", path=error.path, exc_info=cause)
         return _coded(error, FaultCode.OPERATION_TIMEOUT, TIMEOUT_MESSAGE)
     code = _caller_fault_code(error, cause, caller_faults)
     if code is not None:

@@ -29,9 +29,8 @@ OBJECT = "object"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`keys` are the response keys that the statement answers; `is_whole` where those are all of the operation's."""
+    """`is_whole` where the statement answers all fields at the operation's root."""
 
-    keys: frozenset[str]
     is_whole: bool
     statement: Statement
     given: tuple[Given, ...]
@@ -106,7 +105,6 @@ def plan_object(
 def _plan(planner: Planner, members: Sequence[tuple[str, reading.Value]], *, is_whole: bool) -> Plan:
     statement = reading.statement(members)
     return Plan(
-        keys=frozenset(key for key, _ in members),
         is_whole=is_whole,
         statement=statement,
         given=tuple(planner.given),

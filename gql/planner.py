@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 from uuid import UUID
 
 from graphql import (
@@ -40,10 +40,10 @@ from gql import mapping as mapped
 from gql.definition import origin, strawberry_field
 from gql.federation import Keys
 from gql.given import Given, arguments_of, constant_arguments
-from gql.hole import EACH, MARK, Hole
+from gql.hole import EACH, MARK, Hole, Step
 from gql.identity import Asked, Branch, Elsewhere, Identities, Named, identities
 from gql.listing import Arguments, Bind, Read, filtered, found_by, source_of, span_of
-from gql.mapping import Stored, mapping_of, stored_of
+from gql.mapping import Stored, mapping_of, stored_kind
 from gql.selection import Selections
 from gql.unplannable import Unplannable
 
@@ -58,7 +58,7 @@ SCALARS = MappingProxyType(
     }
 )
 Row: TypeAlias = reading.Object | reading.Switch
-Path: TypeAlias = tuple[Any, ...]
+Path: TypeAlias = tuple[str | Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,11 @@ class Planner:
 
     def root(self, kind: GraphQLObjectType, key: str, nodes: Sequence[FieldNode]) -> reading.Value:
         """Raises Unplannable, and GraphQLError for arguments that are refused; nothing of the field is left behind."""
-        holes, reads = len(self.holes), dict(self.reads)
+        given, reads, holes = [*self.given], {**self.reads}, [*self.holes]
         try:
             return self.member(kind, key, nodes, Frame(None), ())
         except Unplannable:
-            del self.holes[holes:]
-            self.reads = reads
+            self.given, self.reads, self.holes = given, reads, holes
             raise
 
     def keyed(
@@ -363,8 +362,7 @@ def _in_a_view(asked: Asked) -> Named:
 
 
 def _stored(kind: GraphQLNamedType) -> Stored:
-    declared = origin(kind)
-    found = stored_of(declared) if declared else None
+    found = stored_kind(kind)
     if found is None:
         raise Unplannable(kind.name)
     return found

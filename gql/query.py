@@ -1,6 +1,6 @@
 """The root of all queries."""
 
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
 
 import strawberry
 from strawberry.federation.schema import FederationAny
@@ -11,7 +11,6 @@ from gql.background_operation import BackgroundOperation, BackgroundOperationFil
 from gql.built_in_algorithm import BuiltInAlgorithm, built_in_algorithms
 from gql.connection import Connection
 from gql.context import Info
-from gql.federation import subgraph_sdl
 from gql.identifier import Prefix
 from gql.inference_specification import InferenceSpecification, inference_specifications
 from gql.mapping import NEWEST_NUMBER
@@ -33,6 +32,9 @@ from gql.training_job import (
 from gql.upload import Upload
 from gql.workspace import workspace_by_id
 
+if TYPE_CHECKING:
+    from gql.schema import Schema
+
 Entity: TypeAlias = Annotated[
     TrainingJob | TrainingJobVersion | Model | ModelVersion | RealTimeService,
     strawberry.union("_Entity", description="What other graphs may refer to and extend."),
@@ -45,7 +47,7 @@ class ServiceDefinition:
 
 
 def service_definition(info: Info) -> ServiceDefinition:
-    return ServiceDefinition(sdl=subgraph_sdl(info.schema))
+    return ServiceDefinition(sdl=cast("Schema", info.schema).subgraph_sdl)
 
 
 @strawberry.type(description="What can be read. Everything is of the workspace that the request is signed in to.")

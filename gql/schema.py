@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, Final
 
 import strawberry.federation
@@ -12,7 +13,7 @@ from strawberry.types.graphql import OperationType
 
 from gql.definition import mark_one_of
 from gql.execution import Execution
-from gql.federation import client_sdl, entity_keys, hide_directives
+from gql.federation import Keys, client_sdl, entity_keys, hide_directives, subgraph_sdl
 from gql.limits import Limits
 from gql.mutation import Mutation
 from gql.query import Query
@@ -34,10 +35,19 @@ class Schema(strawberry.federation.Schema):
     ) -> None:
         super().__init__(**parts, federation_version=FEDERATION_VERSION)
         hide_directives(self)
-        keys = entity_keys(self)
+        keys = self.entity_keys
         mark_one_of(self._schema)
         attach(self._schema, keys)
         self.execution = Execution(self._schema, limits, keys, caller_faults, has_plans=plans)
+
+    @cached_property
+    def entity_keys(self) -> Keys:
+        return entity_keys(self)
+
+    @cached_property
+    def subgraph_sdl(self) -> str:
+        """The graph as gateways get it."""
+        return subgraph_sdl(self)
 
     async def execute(
         self,

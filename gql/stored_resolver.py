@@ -40,10 +40,9 @@ from gql.identifier import encode
 from gql.identity import Asked, Elsewhere, Identities, Named, identities
 from gql.listing import filtered, found_by, source_of, span_of
 from gql.loader import Bound
-from gql.mapping import Stored, mapping_of, stored_of
+from gql.mapping import Stored, mapping_of, stored_kind
 
 Resolve: TypeAlias = Callable[..., Any]
-Composite: TypeAlias = GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,7 @@ def attach(schema: GraphQLSchema, keys: Keys) -> None:
 def _types_of_rows(schema: GraphQLSchema) -> Iterator[GraphQLNamedType]:
     """The types whose sources are rows: those with a view, and those made of columns of another's."""
     for kind in schema.type_map.values():
-        declared = origin(kind)
-        if declared is not None and stored_of(declared) is not None:
+        if stored_kind(kind) is not None:
             yield kind
         for definition in kind.fields.values() if isinstance(kind, GraphQLObjectType) else ():
             field = strawberry_field(definition)
@@ -166,11 +164,8 @@ def document(kind: GraphQLNamedType, value: Any) -> Any:
 def _column(kind: GraphQLObjectType, target: GraphQLNamedType, mapping: mapped.Column) -> Resolve:
     if target.name != "ID":
         return lambda row, _info: row.column(mapping.name)
-    declared = origin(kind)
-    stored = stored_of(declared) if declared else None
-    assert stored is not None
-    assert stored.prefix is not None
-    prefix = stored.prefix
+    prefix = _stored(kind).prefix
+    assert prefix is not None
     return lambda row, _info: encode(prefix, row.column(mapping.name))
 
 
@@ -197,7 +192,7 @@ def _to_one(target: GraphQLNamedType, mapping: mapped.ToOne) -> Resolve:
 
     async def resolve(row: StoredRow, info: GraphQLResolveInfo[Context]) -> StoredRow | None:
         key = row.column(mapping.column)
-        found = await info.context.reader.rows(batch, [], key) if key is not None else []
+        found = await info.context.execution.loader.rows(batch, [], key) if key is not None else []
         return _row(target, stored, found[0]) if found else None
 
     return resolve
@@ -208,7 +203,7 @@ def _rows(target: GraphQLNamedType, mapping: mapped.Rows) -> Resolve:
     batch = reading.rows_of_parents(source_of(mapping.view or stored.view, mapping.key, PARENT, mapping.order))
 
     async def resolve(row: StoredRow, info: GraphQLResolveInfo[Context]) -> list[StoredRow]:
-        found = await info.context.reader.rows(batch, [], row.column(mapping.column))
+        found = await info.context.execution.loader.rows(batch, [], row.column(mapping.column))
         return [_row(target, stored, each) for each in found]
 
     return resolve
@@ -233,7 +228,7 @@ def _connection(definition: GraphQLField, mapping: mapped.ToMany) -> Resolve:
         except Unmatchable:
             return _page(target, stored, span, [], _nothing)
         batch = reading.page_of_parents(source, span)
-        rows = await info.context.reader.rows(batch, bound.of(batch.parameters), parent)
+        rows = await info.context.execution.loader.rows(batch, bound.of(batch.parameters), parent)
         return _page(target, stored, span, rows, _Count(source, bound, info.context, parent))
 
     return resolve
@@ -265,7 +260,7 @@ class _Count:
 
     async def __call__(self) -> tuple[int, bool]:
         batch = reading.counts_of_parents(self.source)
-        rows = await self.context.reader.rows(batch, self.bound.of(batch.parameters), self.parent)
+        rows = await self.context.execution.loader.rows(batch, self.bound.of(batch.parameters), self.parent)
         number: int = rows[0]["number"]
         return min(number, reading.COUNT_CAP), number <= reading.COUNT_CAP
 
@@ -286,7 +281,7 @@ def _find(target: GraphQLNamedType, definition: GraphQLField) -> Resolve:
         except Unmatchable:
             return None
         batch = reading.rows_of_parents(source)
-        found = await info.context.reader.rows(batch, bound.of(batch.parameters))
+        found = await info.context.execution.loader.rows(batch, bound.of(batch.parameters))
         return _row(target, stored, found[0]) if found else None
 
     return resolve
@@ -356,7 +351,7 @@ def _by_key(target: GraphQLNamedType, mapping: mapped.ByKey) -> Resolve:
         planned = await planned_object(info, target, mapping.view, key)
         if planned is not None:
             return planned
-        found = await info.context.reader.rows(batch, [], key)
+        found = await info.context.execution.loader.rows(batch, [], key)
         return _row(target, stored, found[0]) if found else None
 
     return resolve
@@ -367,7 +362,6 @@ def _row(target: GraphQLNamedType, stored: Stored, record: Record) -> StoredRow:
 
 
 def _stored(kind: GraphQLNamedType) -> Stored:
-    declared = origin(kind)
-    found = stored_of(declared) if declared else None
+    found = stored_kind(kind)
     assert found is not None, f"{kind.name} is read from nowhere"
     return found

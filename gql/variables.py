@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from graphql import GraphQLSchema, OperationDefinitionNode, get_nullable_type
+from graphql import (
+    GraphQLScalarType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    get_named_type,
+    get_nullable_type,
+    is_specified_scalar_type,
+    type_from_ast,
+)
 from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
+
+from gql.shape import shape
 
 
 def _is_text(value: object) -> bool:
@@ -34,6 +44,7 @@ class Variables:
         self._schema = schema
         self._definitions = operation.variable_definitions or ()
         self._plain = self._plain_signatures()
+        self._opaque = frozenset(self._opaque_names())
 
     def values(self, given: Mapping[str, Any]) -> VariableValues | None:
         """None where graphql-core has to tell what is wrong with them."""
@@ -44,6 +55,18 @@ class Variables:
                 return PlainValues(sources, found)
         values = get_variable_values(self._schema, self._definitions, {**given})
         return values if isinstance(values, VariableValues) else None
+
+    def shape(self, values: VariableValues) -> Hashable:
+        """What of the values a plan depends on."""
+        return tuple((name, name in self._opaque or shape(value)) for name, value in values.coerced.items())
+
+    def _opaque_names(self) -> Iterator[str]:
+        """Those of scalars whose values are the client's to build."""
+        for definition in self._definitions:
+            kind = type_from_ast(self._schema, definition.type)
+            named = get_named_type(kind) if kind else None
+            if isinstance(named, GraphQLScalarType) and not is_specified_scalar_type(named):
+                yield definition.variable.name.value
 
     def _plain_signatures(self) -> dict[str, tuple[Callable[[object], bool], GraphQLVariableSignature]] | None:
         """By name, where all variables are of types whose values need nothing done."""

@@ -90,7 +90,7 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
         request_id = _request_id(plain.request_id if plain else Headers(scope=scope).get("x-request-id", "").encode())
         token = REQUEST_ID.set(request_id)
         try:
-            rest = await self._answer_plain(plain, request_id, bounded, send) if plain else bounded
+            rest = await self._answer_plain(plain, request_id, scope, bounded, send) if plain else bounded
             if rest is None:
                 return
             request = Request(scope, rest)
@@ -101,7 +101,9 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
         finally:
             REQUEST_ID.reset(token)
 
-    async def _answer_plain(self, plain: PlainHeaders, request_id: str, receive: Receive, send: Send) -> Receive | None:
+    async def _answer_plain(
+        self, plain: PlainHeaders, request_id: str, scope: Scope, receive: Receive, send: Send
+    ) -> Receive | None:
         """Answer a plain request of somebody who is known already; else what is left to be received.
 
         Nothing has been executed where something is left: whatever is wrong with the request is told on the long way.
@@ -110,12 +112,12 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
         if context is None or self._operations.is_full:
             return receive
         try:
-            messages = [await receive()]
+            message = await receive()
         except Refusal:
             return receive
-        operation = read_operation(messages)
+        operation = read_operation(message)
         if operation is None:
-            return replayed(messages, receive)
+            return replayed(message, receive)
         try:
             async with self._operations:
                 result = await self.schema.execute(
@@ -125,14 +127,16 @@ class GraphQLView(GraphQL[Context, None], Generic[Context]):
                     operation_name=operation.name,
                     allowed_operation_types=PLAIN_OPERATIONS,
                 )
-        except (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError):
-            return replayed(messages, receive)
-        assert isinstance(result, ExecutionResult)
-        media_type = answer_media_type(plain.accept.decode("latin-1"))
-        answer = _shown(result, request_id)
-        status = _status_code(answer) if media_type == GRAPHQL_RESPONSE else 200
-        body = orjson.dumps(answer)
-        await send({"type": "http.response.start", "status": status, "headers": _headers(media_type, request_id, body)})
+            status, headers, body = _plain_answer(result, plain.accept.decode("latin-1"), request_id)
+        except (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError, Overloaded):
+            return replayed(message, receive)
+        except Exception as error:
+            request = Request(scope)
+            response = _refusal(error).response(request, request_id)
+            response.headers["x-request-id"] = request_id
+            await response(scope, receive, send)
+            return None
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         return None
 
@@ -213,13 +217,19 @@ def _request_id(given: bytes) -> str:
     return given.decode() if REQUEST_ID_FORM.fullmatch(given) else secrets.token_hex(16)
 
 
-def _headers(media_type: str, request_id: str, body: bytes) -> list[tuple[bytes, bytes]]:
-    return [
+def _plain_answer(result: object, accept: str, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body."""
+    assert isinstance(result, ExecutionResult)
+    media_type = answer_media_type(accept)
+    answer = _shown(result, request_id)
+    body = orjson.dumps(answer)
+    headers = [
         (b"content-type", f"{media_type}; charset=utf-8".encode()),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"x-request-id", request_id.encode()),
     ]
+    return _status_code(answer) if media_type == GRAPHQL_RESPONSE else 200, headers, body
 
 
 def _shown(result: ExecutionResult, request_id: str) -> GraphQLHTTPResponse:

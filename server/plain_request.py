@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -45,9 +44,8 @@ def plain_headers(scope: Scope) -> PlainHeaders | None:
     )
 
 
-def read_operation(messages: Sequence[Message]) -> Operation | None:
+def read_operation(message: Message) -> Operation | None:
     """The operation of a body that has arrived whole; None where it is of another kind, or there is something wrong."""
-    (message,) = messages
     if message["type"] != "http.request" or message.get("more_body", False):
         return None
     try:
@@ -64,11 +62,11 @@ def read_operation(messages: Sequence[Message]) -> Operation | None:
     return Operation(query, cast("dict[str, Any]", variables or {}), name)
 
 
-def replayed(messages: Sequence[Message], receive: Receive) -> Receive:
+def replayed(message: Message, receive: Receive) -> Receive:
     """What was received already, and then what else there is."""
-    waiting = list(messages)
+    waiting = [message]
 
     async def again() -> Message:
-        return waiting.pop(0) if waiting else await receive()
+        return waiting.pop() if waiting else await receive()
 
     return again
