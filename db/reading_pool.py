@@ -19,10 +19,16 @@ from db.pool import CONNECT_TIMEOUT_SECONDS, prepare_connection, unavailable_tol
 ACQUIRE_TIMEOUT_SECONDS = 10.0
 # How much later than the server we stop a statement of the reading pool: its own word is the clearer one.
 GRACE_SECONDS = 1.0
-LARGEST_PREPARED_CHARACTERS = 1 << 20
+# A prepared statement keeps some hundred times its text in the memory of a session: longer ones are planned each time.
+LARGEST_PREPARED_CHARACTERS = 32_768
+MOST_PREPARED = 128
 # A new session has to prepare everything again.
 MOST_STATEMENTS_OF_A_SESSION = 1_000_000
 IDLE_SECONDS = 300.0
+
+
+class NoConnectionInTime(TimeoutError):
+    """Others have all connections, and none of them was done in time."""
 
 
 class ReadingPool(asyncpg.Pool):
@@ -88,7 +94,7 @@ class ReadingPool(asyncpg.Pool):
         while True:
             if self._resting:
                 connection, since = self._resting.pop()
-                if not connection.is_closed() and time.monotonic() - since < IDLE_SECONDS:
+                if not _is_lost(connection) and time.monotonic() - since < IDLE_SECONDS:
                     return connection
                 await self._give_up(connection)
             elif self._taken < self.get_max_size():
@@ -121,7 +127,7 @@ class ReadingPool(asyncpg.Pool):
             timer.cancel()
 
     async def _put(self, connection: PoolConnectionProxy[Record]) -> None:
-        if self._ends or connection.is_closed():
+        if self._ends or _is_lost(connection):
             await self._give_up(connection)
         elif not self._wake_one(connection):
             self._resting.append((connection, time.monotonic()))
@@ -150,9 +156,17 @@ class ReadingPool(asyncpg.Pool):
         return False
 
 
+def _is_lost(connection: PoolConnectionProxy[Record]) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # asyncpg's pool took it back when the server ended the session.
+        return True
+
+
 def _time_out(waiter: asyncio.Future[PoolConnectionProxy[Record] | None]) -> None:
     if not waiter.done():
-        waiter.set_exception(TimeoutError())
+        waiter.set_exception(NoConnectionInTime("All connections for reading are in use."))
 
 
 async def create_reading_pool(
@@ -185,7 +199,7 @@ async def create_reading_pool(
         record_class=asyncpg.Record,
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=statement_timeout_seconds + GRACE_SECONDS,
-        statement_cache_size=statement_cache_size,
+        statement_cache_size=min(statement_cache_size, MOST_PREPARED),
         max_cacheable_statement_size=LARGEST_PREPARED_CHARACTERS,
         server_settings={
             "application_name": application_name,
@@ -207,6 +221,9 @@ def reading_session(statement_timeout_seconds: float) -> dict[str, str]:
         "extra_float_digits": "1",
         # Planning what the schema asks for takes as long again as running it, and page sizes are in the text.
         "plan_cache_mode": "force_generic_plan",
+        # A plan for all values cannot know a small workspace from a large one; every list has its index.
+        "enable_seqscan": "off",
+        "random_page_cost": "1.1",
         "statement_timeout": f"{max(1, round(statement_timeout_seconds * 1000))}ms",
     }
 

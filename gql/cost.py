@@ -31,6 +31,9 @@ from gql.limits import SATURATED, Limits
 DEFAULT_PAGE_SIZE = 20
 UNSIZED_LIST_SIZE = 10
 INTROSPECTION_COST = 10_000
+# A count looks at up to ten thousand rows.
+COUNTS = frozenset({"totalCount", "totalCountIsExact"})
+COUNT_COST = 100
 
 
 def operation_cost(
@@ -42,8 +45,8 @@ def operation_cost(
     """The most fields that the operation can answer with, at most `SATURATED`.
 
     The document must be valid against the schema. `first` and `last` multiply what is below them; so does the length of
-    a list that a list is asked by (`nodes(ids:)`), and a guess for a list of objects without a page size. One look at
-    the schema itself costs `INTROSPECTION_COST`.
+    a list that a list is asked by (`nodes(ids:)`), and a guess for a list of objects without a page size. A count costs
+    `COUNT_COST`, one look at the schema itself `INTROSPECTION_COST`.
     """
     root = schema.get_root_type(operation.operation)
     if root is None:
@@ -111,6 +114,8 @@ class _Pricing:
     def field(self, node: FieldNode, parent: GraphQLNamedType) -> int:
         if node.name.value in ("__schema", "__type"):
             return INTROSPECTION_COST
+        if node.name.value in COUNTS and parent.name.endswith("Connection"):
+            return COUNT_COST
         definition = self.schema.get_field(parent, node.name.value) if is_composite_type(parent) else None
         if definition is None or node.selection_set is None:
             return 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 from db.reading import KeyPart, Order
 from gql.bad_input import bad_input
 
 SEPARATOR = "_"
+HEXADECIMAL = re.compile(r"(?:[0-9a-f]{2})*")
+INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 
 def cursor_key(order: Order, cursor: str) -> tuple[UUID | int | str, ...]:
@@ -24,20 +27,25 @@ def cursor_key(order: Order, cursor: str) -> tuple[UUID | int | str, ...]:
 def _value(part: KeyPart, text: str) -> UUID | int | str:
     match part.type:
         case "uuid":
-            return UUID(bytes=bytes.fromhex(text))
+            return UUID(bytes=_bytes(text))
         case "bigint":
             return _integer(text)
-    value = bytes.fromhex(text).decode()
+    value = _bytes(text).decode()
     if "\0" in value:
         raise ValueError("no text has it")
     return value
 
 
+def _bytes(text: str) -> bytes:
+    if HEXADECIMAL.fullmatch(text) is None:
+        raise ValueError("no hexadecimal digits")
+    return bytes.fromhex(text)
+
+
 def _integer(text: str) -> int:
-    value = int(text)
-    if not -(2**63) <= value < 2**63:
-        raise ValueError("more than a bigint holds")
-    return value
+    if INTEGER.fullmatch(text) is None or not -(2**63) <= int(text) < 2**63:
+        raise ValueError("no bigint")
+    return int(text)
 
 
 def _foreign(cursor: str) -> Exception:

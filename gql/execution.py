@@ -25,7 +25,6 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from db import reading
-from db.reading import ReadingTimeout
 from gql.answered import REFUSALS, Executor
 from gql.context import Context, Running
 from gql.cost import cost_excess, cost_report, operation_cost
@@ -34,12 +33,14 @@ from gql.federation import Keys
 from gql.limits import Limits
 from gql.loader import Loader
 from gql.masking import client_errors
+from gql.payload import check_payloads
 from gql.plan import Plan, plan_operation
 from gql.recent import Recent
 from gql.selection import Selections
 from gql.validation import ambiguous_operation_error
 
 QUERY = CoreOperationType.QUERY
+MUTATION = CoreOperationType.MUTATION
 # What parsed documents and the plans of their operations may take of the memory: some hundred MiB at the very most.
 DOCUMENTS_CHARACTERS = 1_000_000
 DOCUMENT_CHARACTERS = 1_000
@@ -99,6 +100,10 @@ class _Run:
     context: object
     explained: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> CoreOperationType:
+        return self.operation.node.operation
+
     async def priced(self) -> ExecutionResult:
         """The answer, unless it would cost too much; what it costs is told with it."""
         if self.values is None:
@@ -116,20 +121,31 @@ class _Run:
     async def result(self) -> ExecutionResult:
         try:
             # What is planned is bounded by the reading pool: in waiting for a connection, and in the statement's time.
+            self._check_payloads()
             return await self._planned() or self.execution.result(await self._core({}))
-        except (TimeoutError, ReadingTimeout) as error:
-            located = GraphQLError(str(error), original_error=error)
-            return ExecutionResult(data=None, errors=client_errors([located]))
+        except GraphQLError as error:
+            return self.execution.refused([error])
         except Exception as error:
             located = GraphQLError(str(error), original_error=error)
             return ExecutionResult(data=None, errors=client_errors([located], self.execution.caller_faults))
+
+    def _check_payloads(self) -> None:
+        """Raises GraphQLError."""
+        if (
+            self.values is None
+            or not isinstance(self.context, Context)
+            or self.operation.node.operation is not MUTATION
+        ):
+            return
+        selections = Selections(self.execution.schema, self.document.fragments, self.values.coerced)
+        check_payloads(selections, self.operation.node, self.values, self.context)
 
     async def _planned(self) -> ExecutionResult | None:
         """The answer by a plan, alone or with graphql-core for the other root fields; None where there is no plan."""
         if not isinstance(self.context, Context) or not self.execution.has_plans:
             return None
         values = self.values
-        if values is None or self.operation.node.operation is not QUERY:
+        if values is None or self.kind is not QUERY:
             return None
         selections = Selections(self.execution.schema, self.document.fragments, values.coerced)
         try:
@@ -189,7 +205,7 @@ def _operation(document: Document, name: str | None, allowed: Iterable[Operation
 def _sizes(variables: Mapping[str, Any]) -> Hashable:
     """What of the variables an operation's cost depends on: numbers, how long lists are, and which are null."""
     return tuple(
-        (name, len(value) if isinstance(value, list) else value)
+        (name, (list, len(value)) if isinstance(value, list) else value)
         for name, value in variables.items()
         if value is None or isinstance(value, int | list)
     )
@@ -202,7 +218,7 @@ def _fragment(data: bytes | dict[str, Any]) -> Any:
 async def _explanation(plan: Plan, context: Context, values: VariableValues) -> dict[str, Any]:
     pool, parameters = context.installation.reading_pool, plan.values(context, values)
     return {
-        "sql": plan.statement.text,
+        "sql": reading.in_lines(plan.statement.text),
         "plan": await reading.explain(pool, plan.statement, context.workspace_id, parameters),
     }
 

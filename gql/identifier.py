@@ -1,5 +1,6 @@
 """Ids as clients see them: the type's prefix and the key, stable and safe in URLs."""
 
+import re
 from enum import StrEnum
 from uuid import UUID
 
@@ -20,6 +21,9 @@ class Prefix(StrEnum):
     WORKSPACE = "wsp"
 
 
+FORM = re.compile(f"({'|'.join(Prefix)})_([0-9a-f]{{32}})")
+
+
 def encode(prefix: Prefix, key: UUID) -> str:
     return f"{prefix}_{key.hex}"
 
@@ -34,13 +38,10 @@ def decode(prefix: Prefix, text: str) -> UUID:
 
 def parse(text: str) -> tuple[Prefix, UUID]:
     """Raises GraphQLError for what is not an id."""
-    name, _, hexadecimal = text.partition("_")
-    if len(hexadecimal) != 32:
+    match = FORM.fullmatch(text)
+    if match is None:
         raise _malformed(text, "an id is a type's prefix, an underscore and 32 hexadecimal digits")
-    try:
-        return Prefix(name), UUID(hexadecimal)
-    except ValueError as error:
-        raise _malformed(text, "an id is a type's prefix, an underscore and 32 hexadecimal digits") from error
+    return Prefix(match[1]), UUID(match[2])
 
 
 def _malformed(text: str, rule: str) -> GraphQLError:

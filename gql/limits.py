@@ -35,11 +35,12 @@ class Limits:
     depth: int = 15
     nesting: int = 60
     aliases: int = 30
+    alias_characters: int = 100
     directives: int = 30
     selections: int = 2_000
     root_fields: int = 20
     cost: int = 50_000
-    tokens: int = 10_000
+    tokens: int = 5_000
     comments: int = 1_000
     source_characters: int = 100_000
     validation_errors: int = 5
@@ -63,6 +64,7 @@ class Extent:
     depth: int = 0
     nesting: int = 0
     aliases: int = 0
+    alias_characters: int = 0
     directives: int = 0
     selections: int = 0
     root_fields: int = 0
@@ -73,6 +75,7 @@ class Extent:
             depth=max(self.depth, other.depth),
             nesting=max(self.nesting, other.nesting),
             aliases=min(SATURATED, self.aliases + other.aliases),
+            alias_characters=max(self.alias_characters, other.alias_characters),
             directives=min(SATURATED, self.directives + other.directives),
             selections=min(SATURATED, self.selections + other.selections),
             root_fields=min(SATURATED, self.root_fields + other.root_fields),
@@ -102,6 +105,7 @@ def _bounded(extent: Extent, limits: Limits) -> Iterator[tuple[str, int, int]]:
     yield "depth", limits.depth, extent.depth
     yield "nesting", limits.nesting, extent.nesting
     yield "aliases", limits.aliases, extent.aliases
+    yield "characters of an alias", limits.alias_characters, extent.alias_characters
     yield "directives", limits.directives, extent.directives
     yield "selections", limits.selections, extent.selections
     yield "root fields", limits.root_fields, extent.root_fields
@@ -156,6 +160,7 @@ class _Measure:
             depth=0 if node.name.value.startswith("__") else below.depth + 1,
             nesting=below.nesting,
             aliases=min(SATURATED, below.aliases + (node.alias is not None)),
+            alias_characters=max(below.alias_characters, len(node.alias.value) if node.alias else 0),
             directives=below.directives,
             selections=min(SATURATED, below.selections + 1),
             root_fields=1,

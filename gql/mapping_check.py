@@ -29,7 +29,8 @@ from gql.federation import Keys
 from gql.filter import OrderDirection, choice_of
 from gql.listing import Read, filtered, source_of, span_of
 from gql.mapping import mapping_of, stored_of
-from gql.planner import Frame, Planner
+from gql.planned_column import Frame
+from gql.planner import Planner
 from gql.selection import Selections
 
 NO_VARIABLES = VariableValues({}, {})

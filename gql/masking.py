@@ -6,11 +6,13 @@ import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import StrawberryInputCoercionError
 
-from db.reading import ReadingTimeout
+from db.reading import DatabaseAway, ReadingOverload, ReadingTimeout
 from gql.fault_code import FaultCode
 
 MASKED_MESSAGE = "Internal server error."
 TIMEOUT_MESSAGE = "The operation took too long and was stopped."
+OVERLOADED_MESSAGE = "Others keep the database busy: nothing was read. Send it again in a moment."
+AWAY_MESSAGE = "The database cannot be reached at this moment: nothing was read. Send it again in a moment."
 
 log = structlog.get_logger(__name__)
 
@@ -22,9 +24,10 @@ def client_error(error: GraphQLError, caller_faults: tuple[type[Exception], ...]
     exceptions of the types in `caller_faults`, which have a `code`. Anything else is logged and masked.
     """
     cause = _root_cause(error)
-    if isinstance(cause, ReadingTimeout) or (isinstance(cause, TimeoutError) and error.path is None):
-        log.warning("operation_timed_out", path=error.path, exc_info=cause)
-        return _coded(error, FaultCode.OPERATION_TIMEOUT, TIMEOUT_MESSAGE)
+    trouble = _trouble(error, cause)
+    if trouble is not None:
+        log.warning("operation_stopped", code=trouble[0], path=error.path, reason=str(cause) or type(cause).__name__)
+        return _coded(error, *trouble)
     code = _caller_fault_code(error, cause, caller_faults)
     if code is not None:
         return _coded(error, code, error.message)
@@ -35,6 +38,17 @@ def client_error(error: GraphQLError, caller_faults: tuple[type[Exception], ...]
 def client_errors(errors: list[GraphQLError], caller_faults: tuple[type[Exception], ...] = ()) -> list[GraphQLError]:
     """`client_error` of each."""
     return [client_error(error, caller_faults) for error in errors]
+
+
+def _trouble(error: GraphQLError, cause: Exception) -> tuple[FaultCode, str] | None:
+    """What is nobody's mistake and may go well another time."""
+    if isinstance(cause, ReadingOverload):
+        return FaultCode.OVERLOADED, OVERLOADED_MESSAGE
+    if isinstance(cause, DatabaseAway):
+        return FaultCode.DATABASE_UNAVAILABLE, AWAY_MESSAGE
+    if isinstance(cause, ReadingTimeout) or (isinstance(cause, TimeoutError) and error.path is None):
+        return FaultCode.OPERATION_TIMEOUT, TIMEOUT_MESSAGE
+    return None
 
 
 def _caller_fault_code(error: GraphQLError, cause: Exception, caller_faults: tuple[type[Exception], ...]) -> str | None:

@@ -10,15 +10,13 @@ What no column holds is a hole: the statement brings along what its function nee
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TypeAlias, assert_never
 from uuid import UUID
 
 from graphql import (
     FieldNode,
-    GraphQLEnumType,
     GraphQLError,
     GraphQLField,
     GraphQLInterfaceType,
@@ -29,7 +27,6 @@ from graphql import (
     get_argument_values,
     get_named_type,
     get_nullable_type,
-    is_leaf_type,
     is_list_type,
 )
 from graphql.execution.values import VariableValues
@@ -37,39 +34,21 @@ from graphql.execution.values import VariableValues
 from db import reading
 from db.reading import Parameter, ParentColumn
 from gql import mapping as mapped
-from gql.definition import origin, strawberry_field
+from gql.definition import strawberry_field
 from gql.federation import Keys
 from gql.given import Given, arguments_of, constant_arguments
 from gql.hole import EACH, MARK, Hole, Step
 from gql.identity import Asked, Branch, Elsewhere, Identities, Named, identities
-from gql.listing import Arguments, Bind, Read, filtered, found_by, source_of, span_of
+from gql.listing import Arguments, Bind, Read, found_by, source_of
 from gql.mapping import Stored, mapping_of, stored_kind
+from gql.planned_column import Frame, planned_column, planned_identifier
+from gql.planned_document import planned_document
+from gql.planned_page import planned_page
 from gql.selection import Selections
 from gql.unplannable import Unplannable
 
-SCALARS = MappingProxyType(
-    {
-        "Int": reading.ColumnKind.NUMBER,
-        "BigInt": reading.ColumnKind.NUMBER,
-        "Float": reading.ColumnKind.NUMBER,
-        "Boolean": reading.ColumnKind.NUMBER,
-        "JSON": reading.ColumnKind.JSON,
-        "DateTime": reading.ColumnKind.MOMENT,
-    }
-)
 Row: TypeAlias = reading.Object | reading.Switch
 Path: TypeAlias = tuple[str | Step, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Where a value is read: the mapping of the row's type, and what its columns' names begin with."""
-
-    stored: Stored | None
-    prefix: str = ""
-
-    def column(self, name: str) -> str:
-        return f"{self.prefix}{name}"
 
 
 @dataclass(slots=True)
@@ -96,7 +75,7 @@ class Planner:
         self, kind: GraphQLNamedType, view: str | None, nodes: Sequence[FieldNode], key: UUID, member: str
     ) -> reading.Value:
         """The object of this key."""
-        parameter, stored = Parameter("uuid"), _stored(kind)
+        parameter, stored = Parameter("uuid"), self.stored(kind)
         self.reads[parameter] = (0, lambda arguments, _: arguments["key"])
         self.given.append(constant_arguments({"key": key}))
         condition = reading.Condition("id", reading.Comparison.EQUAL, parameter)
@@ -133,22 +112,23 @@ class Planner:
         is_required = isinstance(definition.type, GraphQLNonNull)
         match mapping:
             case mapped.Column():
-                return _column(definition, mapping, frame)
+                return planned_column(definition, mapping, frame)
             case mapped.Identifier():
-                return _identifier(frame.column(mapping.name), mapping.prefix, is_required=is_required)
+                return planned_identifier(frame.column(mapping.name), mapping.prefix, is_required=is_required)
             case mapped.ToOne():
                 source = self.related(kind, mapping, mapping.order, frame)
-                row = self.row(kind, nodes, Frame(_stored(kind)), path)
+                row = self.row(kind, nodes, Frame(self.stored(kind)), path)
                 return reading.ToOne(source, row, is_required)
             case mapped.Rows():
                 source = self.related(kind, mapping, mapping.order, frame)
-                return reading.Rows(source, self.row(kind, nodes, Frame(_stored(kind)), (*path, EACH)))
+                return reading.Rows(source, self.row(kind, nodes, Frame(self.stored(kind)), (*path, EACH)))
             case mapped.ToMany():
-                return self.connection(definition, mapping, nodes, frame, path)
+                return planned_page(self, definition, mapping, nodes, frame, path)
             case mapped.Inline():
                 return self.inline(definition, mapping, nodes, frame, path)
             case mapped.Embedded():
-                return self.document(definition, frame.column(mapping.name), mapping.type, nodes)
+                name = frame.column(mapping.name)
+                return planned_document(self.selections, definition, name, nodes, mapping.type)
             case mapped.Computed():
                 return self.hole(definition, mapping, nodes, frame, path)
             case mapped.Find():
@@ -162,7 +142,7 @@ class Planner:
     def related(
         self, kind: GraphQLNamedType, mapping: mapped.ToOne | mapped.Rows, order: reading.Order | None, frame: Frame
     ) -> reading.Source:
-        view = mapping.view or _stored(kind).view
+        view = mapping.view or self.stored(kind).view
         return source_of(view, mapping.key, ParentColumn(frame.column(mapping.column)), order)
 
     def row(self, kind: GraphQLNamedType, nodes: Sequence[FieldNode], frame: Frame, path: Path) -> Row:
@@ -204,35 +184,6 @@ class Planner:
         present = inner.column(mapping.present) if mapping.present else None
         return reading.Object(self.members(kind, nodes, inner, path), present, is_required)
 
-    def document(
-        self, definition: GraphQLField, name: str, shown_as: type | None, nodes: Sequence[FieldNode]
-    ) -> reading.Document:
-        kind = self.document_type(get_named_type(definition.type), shown_as)
-        members = tuple(
-            (key, self.document_member(kind, key, asked)) for key, asked in self.selections.below(kind, nodes).items()
-        )
-        is_list = is_list_type(get_nullable_type(definition.type))
-        return reading.Document(name, members, is_list, isinstance(definition.type, GraphQLNonNull))
-
-    def document_type(self, kind: GraphQLNamedType, shown_as: type | None) -> GraphQLObjectType:
-        if shown_as is not None:
-            types = self.selections.schema.type_map.values()
-            kind = next(each for each in types if origin(each) is shown_as)
-        if not isinstance(kind, GraphQLObjectType):
-            raise Unplannable(kind.name)
-        return kind
-
-    def document_member(self, kind: GraphQLObjectType, key: str, nodes: Sequence[FieldNode]) -> reading.DocumentMember:
-        name = nodes[0].name.value
-        if name == "__typename":
-            return reading.Constant(kind.name)
-        definition = kind.fields[name]
-        declared = strawberry_field(definition)
-        assert declared is not None
-        if is_leaf_type(get_named_type(definition.type)):
-            return reading.DocumentField(declared.python_name, isinstance(definition.type, GraphQLNonNull))
-        return self.document(definition, declared.python_name, None, nodes)
-
     def hole(
         self, definition: GraphQLField, mapping: mapped.Computed, nodes: Sequence[FieldNode], frame: Frame, path: Path
     ) -> reading.Object:
@@ -241,68 +192,9 @@ class Planner:
         needs = ((name, reading.Column(frame.column(name), reading.ColumnKind.JSON)) for name in mapping.needs)
         return reading.Object(((MARK, reading.Constant(mark)), *needs))
 
-    def connection(
-        self, definition: GraphQLField, mapping: mapped.ToMany, nodes: Sequence[FieldNode], frame: Frame, path: Path
-    ) -> reading.Page:
-        kind = get_named_type(definition.type)
-        assert isinstance(kind, GraphQLObjectType)
-        target = get_named_type(kind.fields["nodes"].type)
-        stored = _stored(target)
-        arguments, bind = self.arguments(definition, nodes[0])
-        parent = ParentColumn(frame.column(mapping.column)) if mapping.key else None
-        source = filtered(source_of(mapping.view or stored.view, mapping.key, parent), definition.args, arguments, bind)
-        span = span_of(mapping, definition.args, arguments, bind)
-        members = tuple(
-            (key, self.page_member(kind, key, asked, (*path, key)))
-            for key, asked in self.selections.below(kind, nodes).items()
-        )
-        return reading.Page(source, span, members)
-
-    def page_member(
-        self, kind: GraphQLObjectType, key: str, nodes: Sequence[FieldNode], path: Path
-    ) -> reading.PageMember:
-        name = nodes[0].name.value
-        match name:
-            case "__typename":
-                return reading.Constant(kind.name)
-            case "nodes":
-                return self.nodes(kind, "nodes", nodes, (*path, EACH))
-            case "edges":
-                edge = get_named_type(kind.fields["edges"].type)
-                assert isinstance(edge, GraphQLObjectType)
-                return reading.Edges(tuple(self.edge_members(edge, nodes, (*path, EACH))))
-            case "pageInfo":
-                info = get_named_type(kind.fields["pageInfo"].type)
-                assert isinstance(info, GraphQLObjectType)
-                return reading.PageInfo(tuple(self.page_facts(info, nodes)))
-        return reading.Count(name)
-
-    def nodes(self, kind: GraphQLObjectType, name: str, nodes: Sequence[FieldNode], path: Path) -> reading.Nodes:
-        target = get_named_type(kind.fields[name].type)
-        return reading.Nodes(self.row(target, nodes, Frame(_stored(target)), path))
-
-    def edge_members(
-        self, kind: GraphQLObjectType, nodes: Sequence[FieldNode], path: Path
-    ) -> Iterator[tuple[str, reading.Nodes | reading.Cursor | reading.Constant]]:
-        for key, asked in self.selections.below(kind, nodes).items():
-            match asked[0].name.value:
-                case "__typename":
-                    yield key, reading.Constant(kind.name)
-                case "cursor":
-                    yield key, reading.Cursor.OF_ROW
-                case _:
-                    yield key, self.nodes(kind, "node", asked, (*path, key))
-
-    def page_facts(
-        self, kind: GraphQLObjectType, nodes: Sequence[FieldNode]
-    ) -> Iterator[tuple[str, reading.PageFact | reading.Constant]]:
-        for key, asked in self.selections.below(kind, nodes).items():
-            name = asked[0].name.value
-            yield key, reading.Constant(kind.name) if name == "__typename" else reading.PageFact(name)
-
     def find(self, definition: GraphQLField, nodes: Sequence[FieldNode], path: Path) -> reading.ToOne:
         kind = get_named_type(definition.type)
-        stored = _stored(kind)
+        stored = self.stored(kind)
         arguments, bind = self.arguments(definition, nodes[0])
         source = found_by(stored.view, stored.prefix, definition.args, arguments, bind)
         return reading.ToOne(source, self.row(kind, nodes, Frame(stored), path))
@@ -330,6 +222,12 @@ class Planner:
             return reading.Branch(branch.stored.view, branch.key, self.row(branch.kinds[0], nodes, frame, path))
         cases = self.cases(branch.kinds, nodes, frame, path)
         return reading.Branch(branch.stored.view, branch.key, reading.Switch(column, cases))
+
+    def stored(self, kind: GraphQLNamedType) -> Stored:
+        found = stored_kind(kind)
+        if found is None:
+            raise Unplannable(kind.name)
+        return found
 
     def arguments(self, definition: GraphQLField, node: FieldNode) -> tuple[Arguments, Bind]:
         """The field's arguments as they are now, and what binds parameters to those of each run."""
@@ -359,30 +257,3 @@ def _in_a_view(asked: Asked) -> Named:
         case GraphQLError():
             raise asked
     assert_never(asked)
-
-
-def _stored(kind: GraphQLNamedType) -> Stored:
-    found = stored_kind(kind)
-    if found is None:
-        raise Unplannable(kind.name)
-    return found
-
-
-def _column(definition: GraphQLField, mapping: mapped.Column, frame: Frame) -> reading.Column:
-    kind = get_named_type(definition.type)
-    name, is_required = frame.column(mapping.name), isinstance(definition.type, GraphQLNonNull)
-    if not is_leaf_type(kind):
-        raise Unplannable(kind.name)
-    if is_list_type(get_nullable_type(definition.type)):
-        return reading.Column(name, reading.ColumnKind.JSON, is_required=is_required)
-    if isinstance(kind, GraphQLEnumType):
-        return reading.Column(name, reading.ColumnKind.NAME, is_required=is_required)
-    if kind.name == "ID":
-        if frame.stored is None or frame.stored.prefix is None:
-            raise Unplannable(kind.name)
-        return _identifier(name, frame.stored.prefix, is_required=is_required)
-    return reading.Column(name, SCALARS.get(kind.name, reading.ColumnKind.TEXT), is_required=is_required)
-
-
-def _identifier(name: str, prefix: str, *, is_required: bool) -> reading.Column:
-    return reading.Column(name, reading.ColumnKind.IDENTIFIER, prefix, is_required)

@@ -6,14 +6,12 @@ once: one statement for each field of an operation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never, cast
 from uuid import UUID
 
-import orjson
 from graphql import (
-    GraphQLError,
     GraphQLField,
     GraphQLInterfaceType,
     GraphQLNamedType,
@@ -27,7 +25,7 @@ from graphql import (
 )
 
 from db import reading
-from db.reading import CURSOR, PARENT, Parameter, Record, Source, Span
+from db.reading import CURSOR, PARENT, Record, Source, Span
 from gql import mapping as mapped
 from gql.answered import answered_root, planned_object
 from gql.bad_input import Unmatchable
@@ -37,24 +35,14 @@ from gql.definition import origin, strawberry_field
 from gql.federation import Keys
 from gql.hole import computed
 from gql.identifier import encode
-from gql.identity import Asked, Elsewhere, Identities, Named, identities
+from gql.identity import identities
+from gql.identity_resolver import every_resolver
 from gql.listing import filtered, found_by, source_of, span_of
 from gql.loader import Bound
 from gql.mapping import Stored, mapping_of, stored_kind
+from gql.stored_row import StoredRow, row_of
 
 Resolve: TypeAlias = Callable[..., Any]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRow:
-    """A row as graphql-core's source: of which type it is, and what the names of its columns begin with."""
-
-    columns: Record
-    type_name: str
-    prefix: str = ""
-
-    def column(self, name: str) -> Any:
-        return self.columns[f"{self.prefix}{name}"]
 
 
 def attach(schema: GraphQLSchema, keys: Keys) -> None:
@@ -130,7 +118,7 @@ class _Resolvers:
             case mapped.Every():
                 is_list = is_list_type(get_nullable_type(definition.type))
                 named = identities(self.schema, target, self.keys, mapping.elsewhere)
-                return _every(named, mapping, is_list=is_list)
+                return every_resolver(named, mapping, is_list=is_list)
             case mapped.ByKey():
                 return _by_key(target, mapping)
         assert_never(mapping)
@@ -193,7 +181,7 @@ def _to_one(target: GraphQLNamedType, mapping: mapped.ToOne) -> Resolve:
     async def resolve(row: StoredRow, info: GraphQLResolveInfo[Context]) -> StoredRow | None:
         key = row.column(mapping.column)
         found = await info.context.execution.loader.rows(batch, [], key) if key is not None else []
-        return _row(target, stored, found[0]) if found else None
+        return row_of(target, stored, found[0]) if found else None
 
     return resolve
 
@@ -204,7 +192,7 @@ def _rows(target: GraphQLNamedType, mapping: mapped.Rows) -> Resolve:
 
     async def resolve(row: StoredRow, info: GraphQLResolveInfo[Context]) -> list[StoredRow]:
         found = await info.context.execution.loader.rows(batch, [], row.column(mapping.column))
-        return [_row(target, stored, each) for each in found]
+        return [row_of(target, stored, each) for each in found]
 
     return resolve
 
@@ -241,7 +229,7 @@ def _page(
     has_more, shown = len(rows) > span.size, list(rows[: span.size])
     if span.is_backward:
         shown.reverse()
-    edges = [Edge(cursor=row[CURSOR], node=_row(target, stored, row)) for row in shown]
+    edges = [Edge(cursor=row[CURSOR], node=row_of(target, stored, row)) for row in shown]
     info = PageInfo(
         has_next_page=bool(span.before) if span.is_backward else has_more,
         has_previous_page=has_more if span.is_backward else bool(span.after),
@@ -282,62 +270,9 @@ def _find(target: GraphQLNamedType, definition: GraphQLField) -> Resolve:
             return None
         batch = reading.rows_of_parents(source)
         found = await info.context.execution.loader.rows(batch, bound.of(batch.parameters))
-        return _row(target, stored, found[0]) if found else None
+        return row_of(target, stored, found[0]) if found else None
 
     return resolve
-
-
-def _every(named: Identities, mapping: mapped.Every, *, is_list: bool) -> Resolve:
-    async def resolve(_root: None, info: GraphQLResolveInfo[Context], **arguments: Any) -> Any:
-        if (answered := answered_root(info)) is not None:
-            return answered
-        asked = named.names(arguments)
-        found = await _things(named, asked, info.context)
-        shown = [_thing(each, found, mapping, info.context) for each in asked]
-        return shown if is_list else shown[0]
-
-    return resolve
-
-
-def _thing(asked: Asked, found: Mapping[Named, StoredRow | None], mapping: mapped.Every, context: Context) -> object:
-    """What goes in one place of the list: an error there is of this place alone."""
-    match asked:
-        case Named():
-            return found[asked]
-        case Elsewhere():
-            return mapping.elsewhere[asked.prefix](context, asked.key)
-        case GraphQLError():
-            return asked
-    assert_never(asked)
-
-
-async def _things(named: Identities, asked: Sequence[Asked], context: Context) -> dict[Named, StoredRow | None]:
-    """What each name finds: first all ids in one statement, then the rows of each view in one more."""
-    wanted = list(dict.fromkeys(each for each in asked if isinstance(each, Named)))
-    ids = await _ids(named, wanted, context)
-    found: dict[Named, StoredRow | None] = dict.fromkeys(wanted)
-    for number, branch in enumerate(named.branches):
-        batch = reading.rows_of_parents(source_of(branch.stored.view, "id", PARENT))
-        keys = {ids[each]: each for each in wanted if each.branch == number and ids[each] is not None}
-        if not keys:
-            continue
-        rows = await reading.fetch_batch(context.installation.reading_pool, batch, context.workspace_id, list(keys), [])
-        for row in rows:
-            found[keys[row["id"]]] = _row(branch.kinds[0], branch.stored, row)
-    return found
-
-
-async def _ids(named: Identities, wanted: Sequence[Named], context: Context) -> dict[Named, UUID | None]:
-    bring_id = reading.Object((("id", reading.Column("id", reading.ColumnKind.JSON)),))
-    branches = tuple(reading.Branch(each.stored.view, each.key, bring_id) for each in named.branches)
-    chosen, keys = Parameter("integer[]"), tuple(Parameter("text[]") for _ in range(named.key_width))
-    statement = reading.statement([("ids", reading.Each(branches, chosen, keys, is_list=True))])
-    values: dict[Parameter, object] = {chosen: [each.branch for each in wanted]}
-    for position, key in enumerate(keys):
-        values[key] = [each.key_part(position) for each in wanted]
-    pool, parameters = context.installation.reading_pool, [values[each] for each in statement.parameters]
-    found = orjson.loads(await reading.fetch(pool, statement, context.workspace_id, parameters))["ids"]
-    return {each: UUID(row["id"]) if row else None for each, row in zip(wanted, found, strict=True)}
 
 
 def _by_key(target: GraphQLNamedType, mapping: mapped.ByKey) -> Resolve:
@@ -352,13 +287,9 @@ def _by_key(target: GraphQLNamedType, mapping: mapped.ByKey) -> Resolve:
         if planned is not None:
             return planned
         found = await info.context.execution.loader.rows(batch, [], key)
-        return _row(target, stored, found[0]) if found else None
+        return row_of(target, stored, found[0]) if found else None
 
     return resolve
-
-
-def _row(target: GraphQLNamedType, stored: Stored, record: Record) -> StoredRow:
-    return StoredRow(record, record[stored.type_column] if stored.type_column else target.name)
 
 
 def _stored(kind: GraphQLNamedType) -> Stored:

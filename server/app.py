@@ -53,6 +53,7 @@ def limits_of(settings: Settings) -> Limits:
         depth=settings.max_query_depth,
         nesting=settings.max_query_nesting,
         aliases=settings.max_query_aliases,
+        alias_characters=settings.max_query_alias_characters,
         directives=settings.max_query_directives,
         selections=settings.max_query_selections,
         root_fields=settings.max_query_root_fields,

@@ -17,6 +17,7 @@ from server.failure import StartFailure
 from server.settings import Settings
 
 READERS_PER_CORE = 2
+LONGEST_STATEMENT_SECONDS = 20.0
 FEWEST_READERS = 4
 # Postgres keeps about 1 MB for each that is long, in each connection.
 MOST_PREPARED_BY_A_READER = 128
@@ -84,7 +85,7 @@ async def reading_pool(settings: Settings, dsn: str) -> AsyncIterator[ReadingPoo
         dsn,
         size=settings.reading_pool_size or max(FEWEST_READERS, READERS_PER_CORE * (os.cpu_count() or 1)),
         statement_cache_size=min(MOST_PREPARED_BY_A_READER, settings.database_statement_cache_size),
-        statement_timeout_seconds=settings.max_query_seconds,
+        statement_timeout_seconds=min(settings.max_query_seconds, LONGEST_STATEMENT_SECONDS),
     )
     async with pool:
         yield pool

@@ -48,7 +48,12 @@ Context = TypeVar("Context")
 REQUEST_ID_FORM = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 PLAIN_OPERATIONS = (OperationType.QUERY, OperationType.MUTATION)
 OUR_FAULTS: Mapping[str, int] = MappingProxyType(
-    {FaultCode.INTERNAL_SERVER_ERROR: 500, FaultCode.OPERATION_TIMEOUT: 503}
+    {
+        FaultCode.INTERNAL_SERVER_ERROR: 500,
+        FaultCode.OPERATION_TIMEOUT: 503,
+        FaultCode.OVERLOADED: 503,
+        FaultCode.DATABASE_UNAVAILABLE: 503,
+    }
 )
 
 log = structlog.get_logger(__name__)

@@ -28,8 +28,10 @@ def names_html(accept: str) -> bool:
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a body is said to be JSON; a form or plain text, which other sites may send unasked, is not."""
-    return content_type.partition(";")[0].strip().lower() == JSON
+    """Whether a body is said to be JSON, in UTF-8; a form or plain text, which other sites may send unasked, is not."""
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = [part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")]
+    return media_type == JSON and all(charset in ("utf-8", "utf8") for charset in charsets)
 
 
 def _accepted(accept: str) -> Iterator[tuple[str, float]]:

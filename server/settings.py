@@ -213,13 +213,16 @@ class Settings(BaseSettings):
         description="Deepest selection sets of one GraphQL operation, those of fragments counted.",
     )
     max_query_aliases: int = Field(default=30, ge=0, description="Most aliases in one GraphQL operation.")
+    max_query_alias_characters: int = Field(
+        default=100, ge=1, description="Longest alias in a GraphQL operation: an answer repeats it for every object."
+    )
     max_query_directives: int = Field(default=30, ge=0, description="Most directives in one GraphQL operation.")
     max_query_selections: int = Field(default=2_000, ge=1, description="Most fields selected by one GraphQL operation.")
     max_query_root_fields: int = Field(default=20, ge=1, description="Most root fields of one GraphQL operation.")
     max_query_cost: int = Field(
         default=50_000, ge=1, description="Highest cost of one GraphQL operation, as `extensions.cost` reports it."
     )
-    max_query_tokens: int = Field(default=10_000, ge=1, description="Most tokens of one GraphQL document.")
+    max_query_tokens: int = Field(default=5_000, ge=1, description="Most tokens of one GraphQL document.")
     max_query_comments: int = Field(default=1_000, ge=0, description="Most comments in one GraphQL document.")
     max_query_characters: int = Field(default=100_000, ge=1, description="Longest GraphQL document.")
     max_query_seconds: float = Field(

@@ -288,3 +288,18 @@ async def test_a_thing_is_asked_for_in_one_way_at_a_time(api: Api) -> None:
         for by in ("{}", '{id: "x", name: "y"}', "{name: null}"):
             answer = await api.send(f"{{ {field}(by: {by}) {{ id }} }}")
             assert answer["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED", (field, by)
+
+
+async def test_a_mistake_in_what_a_payload_is_asked_for_is_told_before_anything_is_done(api: Api) -> None:
+    document = """mutation ($input: RecordTrainingJobVersionInput!, $after: String) {
+        recordTrainingJobVersion(input: $input) {
+            trainingJobVersion { name trainingJob { versions(after: $after) { nodes { name } } } } errors { code } } }"""
+    given = {"trainingJobName": "iris", "algorithm": {"framework": {"aiEngine": "SCIKIT_LEARN"}}}
+    before = await api.counts()
+    answer = await api.send(document, input=given, after="bad")
+    assert "data" not in answer, answer
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_USER_INPUT"]
+    assert await api.counts() == before
+
+    answered = (await api.ask(document, input=given, after=None))["recordTrainingJobVersion"]
+    assert answered["trainingJobVersion"]["trainingJob"] == {"versions": {"nodes": [{"name": "V0001"}]}}

@@ -2,25 +2,25 @@
 
 import asyncio
 import os
+import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import asyncpg
-import httpx
 import pytest
-from pydantic import SecretStr
 
 from db.connection import Connection, Pool
 from db.failure import READ_TIMEOUTS
-from db.reading_pool import create_reading_pool
-from server.app import Parts, build_app
-from server.process import assembled
-from server.settings import Placement, Settings
-from tests.api import TOKEN, Api
+from db.reading_pool import ReadingPool, create_reading_pool
+from tests.deadline import eventually
+from tests.reading_api import end_reading_sessions, parts_of, reading_api
 
 # What PgBouncer lets a client set at the start; anything else it refuses to connect.
-KNOWN_TO_PGBOUNCER = {"TimeZone", "application_name", "client_encoding"}
+KNOWN_TO_PGBOUNCER = {"DateStyle", "TimeZone", "application_name", "client_encoding"}
+SIZE = 4
+HELLO = "SELECT 'hello'"
+WAITS_FOR_LOCK = "SELECT 'hello' FROM pg_advisory_lock_shared(7), pg_advisory_unlock_shared(7)"
 LEFT_BEHIND = """
 SELECT 'setting ' || name FROM pg_settings WHERE source = 'session' AND setting IS DISTINCT FROM reset_val
 UNION ALL
@@ -44,14 +44,6 @@ DOCUMENTS = (
 async def reading_pool(database_url: str) -> AsyncIterator[Pool]:
     async with await create_reading_pool(database_url, size=2) as opened:
         yield opened
-
-
-@asynccontextmanager
-async def parts_of(database_url: str, data_dir: Path, **settings: object) -> AsyncIterator[Parts]:
-    """What a server without a worker is made of."""
-    values = {"token": SecretStr(TOKEN), "data_dir": data_dir, "database_url": SecretStr(database_url), **settings}
-    async with assembled(Settings.model_validate({"worker": Placement.NONE, **values})) as parts:
-        yield parts
 
 
 async def left_behind(connection: Connection) -> set[str]:
@@ -98,13 +90,107 @@ async def test_who_is_cancelled_gives_the_connection_back(database_url: str) -> 
         assert pool.get_idle_size() == pool.get_size() == 1
 
 
-async def test_a_long_statement_is_prepared_once(database_url: str) -> None:
-    statement = f"SELECT 1 /* {'x' * 100_000} */"
+@pytest.mark.parametrize(("length", "plans"), [(30_000, [3]), (40_000, [])])
+async def test_a_statement_is_prepared_once_unless_it_takes_too_much_memory(
+    database_url: str, length: int, plans: list[int]
+) -> None:
+    statement = f"SELECT 1 /* {'x' * length} */"
     async with await create_reading_pool(database_url, size=1) as pool:
         for _ in range(3):
             assert await pool.fetchval(statement) == 1
         prepared = "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement = $1"
-        assert [row[0] for row in await pool.fetch(prepared, statement)] == [3]
+        assert [row[0] for row in await pool.fetch(prepared, statement)] == plans
+
+
+async def test_sessions_that_ended_while_they_rested_are_replaced(database_url: str, pool: Pool) -> None:
+    async with await create_reading_pool(database_url, size=SIZE) as reading_pool:
+        await all_at_once(reading_pool)
+        for _ in range(3):
+            await end_reading_sessions(pool)
+            await eventually(lambda: reading_pool.get_size() == 0)
+            async with asyncio.timeout(30):
+                answers = await asyncio.gather(*(reading_pool.read_text(HELLO) for _ in range(2 * SIZE)))
+            assert answers == ["hello"] * (2 * SIZE)
+            await all_at_once(reading_pool)
+
+
+async def test_a_read_that_ends_while_the_pool_closes_lets_it_close(database_url: str, pool: Pool) -> None:
+    reading_pool = await create_reading_pool(database_url, size=1)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks, advisory_lock(pool) as released:
+        reader = tasks.create_task(reading_pool.read_text(WAITS_FOR_LOCK))
+        await waits_for_lock(pool)
+        waiter = tasks.create_task(refused_read(reading_pool))
+        await asyncio.sleep(0)
+        closing = tasks.create_task(reading_pool.close())
+        await asyncio.sleep(0)
+        assert not closing.done()
+        released.set()
+    assert reader.result() == "hello"
+    assert isinstance(waiter.result(), asyncpg.InterfaceError)
+    assert reading_pool.get_size() == 0
+
+
+async def test_readers_that_are_cancelled_lose_no_connection(database_url: str) -> None:
+    picker = random.Random(7)
+    async with await create_reading_pool(database_url, size=SIZE) as reading_pool, asyncio.timeout(120):
+        for _ in range(50):
+            readers = [asyncio.create_task(reading_pool.read_text(HELLO)) for _ in range(5 * SIZE)]
+            doomed = picker.sample(readers, 20)
+            turns = picker.choices(range(12), k=len(readers))
+            for turn in range(12):
+                for reader, chosen in zip(readers, turns, strict=True):
+                    if reader in doomed and chosen == turn:
+                        reader.cancel()
+                await asyncio.sleep(0)
+            answers = await asyncio.gather(*readers, return_exceptions=True)
+            assert {answer for answer in answers if isinstance(answer, str)} <= {"hello"}
+            others = [a for r, a in zip(readers, answers, strict=True) if r not in doomed]
+            assert others == ["hello"] * len(others)
+        await all_at_once(reading_pool)
+
+
+async def test_a_waiter_that_is_cancelled_when_it_is_handed_a_connection_hands_it_on(database_url: str) -> None:
+    async with await create_reading_pool(database_url, size=1) as reading_pool, asyncio.timeout(60):
+        for _ in range(1_000):
+            async with reading_pool.reading():
+                waiter = asyncio.create_task(reading_pool.read_text(HELLO))
+                await asyncio.sleep(0)
+            # The connection is the waiter's now, who has not heard of it yet.
+            waiter.cancel()
+            assert await asyncio.gather(waiter, return_exceptions=True) != ["hello"]
+        await all_at_once(reading_pool)
+
+
+async def all_at_once(reading_pool: ReadingPool) -> None:
+    """The pool gives as many connections at the same time as it may have, and each answers."""
+    async with asyncio.timeout(30), AsyncExitStack() as stack:
+        size = reading_pool.get_max_size()
+        sessions = [await stack.enter_async_context(reading_pool.reading()) for _ in range(size)]
+        pids = await asyncio.gather(*(session.fetchval("SELECT pg_backend_pid()") for session in sessions))
+        assert len(set(pids)) == size
+
+
+@asynccontextmanager
+async def advisory_lock(pool: Pool) -> AsyncIterator[asyncio.Event]:
+    """Held until the block's end, and then until the event is set."""
+    async with pool.acquire() as session, session.transaction():
+        await session.execute("SELECT pg_advisory_xact_lock(7)")
+        released = asyncio.Event()
+        yield released
+        await released.wait()
+
+
+async def waits_for_lock(pool: Pool) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+    async with asyncio.timeout(30):
+        while not await pool.fetchval(waiting):
+            await asyncio.sleep(0.02)
+
+
+async def refused_read(reading_pool: ReadingPool) -> Exception:
+    with pytest.raises(Exception, match="clos") as refused:
+        await reading_pool.read_text(HELLO)
+    return refused.value
 
 
 async def test_behind_a_pgbouncer_it_asks_for_nothing_that_would_be_refused(database_url: str) -> None:
@@ -120,14 +206,10 @@ async def test_behind_a_pgbouncer_it_asks_for_nothing_that_would_be_refused(data
 
 
 async def test_what_is_answered_leaves_nothing_behind_in_a_session(database_url: str, data_dir: Path) -> None:
-    async with parts_of(database_url, data_dir, reading_pool_size=2) as parts:
-        transport = httpx.ASGITransport(app=build_app(parts))
-        headers = {"authorization": f"Bearer {TOKEN}"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://modelyard.test", headers=headers) as client:
-            api = Api(client, parts.installation.pool)
-            await api.record_job("iris")
-            await asyncio.gather(*(api.send(document) for document in DOCUMENTS * 4))
-        pool = parts.installation.reading_pool
+    async with reading_api(database_url, data_dir, reading_pool_size=2) as reading:
+        await reading.api.record_job("iris")
+        await asyncio.gather(*(reading.api.send(document) for document in DOCUMENTS * 4))
+        pool = reading.pool
         await pool.give_back()
         async with AsyncExitStack() as stack:
             sessions = [await stack.enter_async_context(pool.acquire()) for _ in range(pool.get_max_size())]

@@ -178,13 +178,12 @@ SELECT workspace_id, service_id, number, service_instance_id AS instance_id, wri
 FROM public.service_log_line;
 
 -- Each order and each filter has its index.
-CREATE INDEX training_job_name_key ON training_job (workspace_id, name COLLATE "C", id);
+CREATE INDEX training_job_name_key ON training_job (workspace_id, name COLLATE "C");
 CREATE INDEX training_job_version_created_at ON training_job_version (workspace_id, created_at);
 CREATE INDEX training_job_version_algorithm ON training_job_version (workspace_id, algorithm_kind, id);
 CREATE INDEX training_job_version_importable ON training_job_version
     (workspace_id, (CASE WHEN status = 'COMPLETED' THEN region END), id);
-CREATE INDEX model_name_key ON model (workspace_id, name COLLATE "C", id);
-CREATE INDEX model_version_listed ON model_version (workspace_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX model_name_key ON model (workspace_id, name COLLATE "C");
 CREATE UNIQUE INDEX model_version_name ON model_version (workspace_id, model_id, version);
 CREATE INDEX model_version_ai_engine ON model_version (workspace_id, ai_engine, id);
 CREATE INDEX model_version_digest ON model_version (workspace_id, digest);
@@ -198,7 +197,7 @@ CREATE INDEX model_version_status_size ON model_version (workspace_id, status, (
 CREATE INDEX model_version_ai_engine_size ON model_version (workspace_id, ai_engine, (coalesce(size_bytes, 0)), id)
     WHERE deleted_at IS NULL;
 CREATE INDEX model_file_path ON model_file (workspace_id, model_version_id, path COLLATE "C");
-CREATE INDEX service_name_key ON service (workspace_id, name COLLATE "C", id) WHERE deleted_at IS NULL;
+CREATE INDEX service_name_key ON service (workspace_id, name COLLATE "C") WHERE deleted_at IS NULL;
 CREATE INDEX service_status ON service (workspace_id, status, id) WHERE deleted_at IS NULL;
 CREATE INDEX service_deployment_type ON service (workspace_id, deployment_type, id) WHERE deleted_at IS NULL;
 CREATE INDEX operation_kind ON operation (workspace_id, kind, id);

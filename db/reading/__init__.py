@@ -6,7 +6,16 @@ from db import lease
 from db.reading.batch import CURSOR, PARENT, Batch, counts_of_parents, page_of_parents, rows_of_parents
 from db.reading.explain import in_lines
 from db.reading.page import COUNT_CAP
-from db.reading.run import AbsentValue, ReadingTimeout, explain, fetch, fetch_batch, missing
+from db.reading.run import (
+    AbsentValue,
+    DatabaseAway,
+    ReadingOverload,
+    ReadingTimeout,
+    explain,
+    fetch,
+    fetch_batch,
+    missing,
+)
 from db.reading.statement import Statement, statement
 from db.reading.tree import (
     Branch,
@@ -55,6 +64,7 @@ __all__ = [
     "Constant",
     "Count",
     "Cursor",
+    "DatabaseAway",
     "Document",
     "DocumentField",
     "DocumentMember",
@@ -70,6 +80,7 @@ __all__ = [
     "PageMember",
     "Parameter",
     "ParentColumn",
+    "ReadingOverload",
     "ReadingPool",
     "ReadingTimeout",
     "Record",

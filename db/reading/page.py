@@ -34,6 +34,7 @@ class _PageWriter:
     reads_one_more: bool = field(init=False)
     # Whether any member is made of the page's rows: a count alone is not.
     is_read: bool = False
+    counted: str | None = None
 
     def __post_init__(self) -> None:
         self.rows = self.writer.sources.scope()
@@ -128,11 +129,11 @@ class _PageWriter:
         return f"({keys})[{'1' if fact is PageFact.START_CURSOR else f'cardinality({keys})'}]"
 
     def count(self, member: Count) -> Sql:
-        counted, source = self.writer.sources.scope(), self.page.source
-        rows = self.writer.sources.rows(
-            Source(source.view, source.conditions), counted, self.scope, limit=COUNT_CAP + 1
-        )
-        number = self.aggregate(f"(SELECT count(*) FROM (SELECT 1 {rows}) t)")
-        return Sql(
-            f"least({number}, {COUNT_CAP})::text" if member is Count.NUMBER else f"({number} <= {COUNT_CAP})::text"
-        )
+        if self.counted is None:
+            rows, source = self.writer.sources.scope(), self.page.source
+            unordered = Source(source.view, source.conditions)
+            text = self.writer.sources.rows(unordered, rows, self.scope, limit=COUNT_CAP + 1)
+            self.counted = self.aggregate(f"(SELECT count(*) FROM (SELECT 1 {text}) t)")
+        if member is Count.NUMBER:
+            return Sql(f"least({self.counted}, {COUNT_CAP})::text")
+        return Sql(f"({self.counted} <= {COUNT_CAP})::text")

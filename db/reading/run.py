@@ -14,10 +14,20 @@ from db.failure import READ_TIMEOUTS
 from db.reading.batch import Batch
 from db.reading.explain import plan_of
 from db.reading.statement import Statement
-from db.reading_pool import ReadingPool
+from db.reading_pool import NoConnectionInTime, ReadingPool
 
 # What reading.absent in db/migrations raises.
 ABSENT = "MY001"
+# A session that ended, or that could not be begun.
+LOST = (
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+    ConnectionError,
+    FileNotFoundError,
+)
+TROUBLE = (*READ_TIMEOUTS, *LOST, asyncpg.PostgresError)
 
 
 class AbsentValue(Exception):
@@ -25,14 +35,26 @@ class AbsentValue(Exception):
 
 
 class ReadingTimeout(Exception):
-    """The statement, or the wait for a connection to run it on, took longer than it may."""
+    """The statement took longer than it may."""
+
+
+class ReadingOverload(Exception):
+    """Others have all connections, and none of them was done in time: nothing was read."""
+
+
+class DatabaseAway(Exception):
+    """The database cannot be reached at this moment."""
 
 
 async def fetch(pool: ReadingPool, statement: Statement, workspace_id: UUID, values: Sequence[object]) -> str:
     """The JSON text. Raises AbsentValue and ReadingTimeout."""
     try:
         return await pool.read_text(statement.text, workspace_id, *values)
-    except (*READ_TIMEOUTS, asyncpg.PostgresError) as error:
+    except LOST:
+        # A session that ended while it rested is noticed by who uses it next; reading twice changes nothing.
+        with _told():
+            return await pool.read_text(statement.text, workspace_id, *values)
+    except TROUBLE as error:
         _tell(error)
 
 
@@ -67,13 +89,17 @@ async def missing(pool: ReadingPool, statements: Iterable[tuple[str, Statement]]
 def _told() -> Iterator[None]:
     try:
         yield
-    except (*READ_TIMEOUTS, asyncpg.PostgresError) as error:
+    except TROUBLE as error:
         _tell(error)
 
 
 def _tell(error: Exception) -> NoReturn:
+    if isinstance(error, NoConnectionInTime):
+        raise ReadingOverload(str(error)) from error
     if isinstance(error, READ_TIMEOUTS):
         raise ReadingTimeout from error
+    if isinstance(error, LOST):
+        raise DatabaseAway(f"{type(error).__name__}: {error}") from error
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate == ABSENT:
         raise AbsentValue from error
     raise error
