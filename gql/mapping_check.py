@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from graphql import (
     FieldNode,
     GraphQLField,
     GraphQLInputObjectType,
+    GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLUnionType,
@@ -24,11 +25,11 @@ from graphql.execution.values import VariableValues
 from db import reading
 from db.reading import Parameter, ReadingPool, Statement
 from gql import mapping as mapped
-from gql.definition import input_field, origin, strawberry_field
+from gql.definition import input_field, strawberry_field
 from gql.federation import Keys
 from gql.filter import OrderDirection, choice_of
 from gql.listing import Read, filtered, source_of, span_of
-from gql.mapping import mapping_of, stored_of
+from gql.mapping import mapping_of, stored_kind
 from gql.planned_column import Frame
 from gql.planner import Planner
 from gql.selection import Selections
@@ -42,27 +43,42 @@ async def missing(pool: ReadingPool, schema: GraphQLSchema, keys: Keys) -> list[
 
 
 def statements(schema: GraphQLSchema, keys: Keys) -> Iterator[tuple[str, Statement]]:
-    """A statement that reads all columns of a type, or uses all filters of a list in one of its orders, by its name."""
+    """By its name a statement for each type and each view that has its rows, and for each list in each of its orders.
+
+    The first read all columns, the others use all filters.
+    """
     for kind in schema.type_map.values():
         if not isinstance(kind, GraphQLObjectType) or kind.name.startswith("__"):
             continue
-        declared = origin(kind)
-        if declared is not None and stored_of(declared) is not None:
-            yield kind.name, _type_statement(schema, keys, kind)
+        stored = stored_kind(kind)
+        if stored is not None:
+            yield kind.name, _type_statement(schema, keys, kind, stored.view)
         for name, definition in kind.fields.items():
             field = strawberry_field(definition)
             mapping = mapping_of(field) if field else None
             if isinstance(mapping, mapped.ToMany):
                 yield from _list_statements(f"{kind.name}.{name}", definition, mapping)
+            view = getattr(mapping, "view", None)
+            if view is not None:
+                for target in _targets(schema, definition):
+                    yield f"{kind.name}.{name}", _type_statement(schema, keys, target, view)
 
 
-def _type_statement(schema: GraphQLSchema, keys: Keys, kind: GraphQLObjectType) -> Statement:
-    declared = origin(kind)
-    stored = stored_of(declared) if declared else None
-    assert stored is not None
+def _targets(schema: GraphQLSchema, definition: GraphQLField) -> Sequence[GraphQLObjectType]:
+    """The types of the rows that a relation leads to."""
+    kind = get_named_type(definition.type)
+    if isinstance(kind, GraphQLObjectType) and "nodes" in kind.fields:
+        kind = get_named_type(kind.fields["nodes"].type)
+    if isinstance(kind, GraphQLInterfaceType):
+        return schema.get_possible_types(kind)
+    assert isinstance(kind, GraphQLObjectType)
+    return (kind,)
+
+
+def _type_statement(schema: GraphQLSchema, keys: Keys, kind: GraphQLObjectType, view: str) -> Statement:
     planner = Planner(Selections(schema, {}, {}), NO_VARIABLES, keys)
-    value = planner.row(kind, [_everything(kind)], Frame(stored), ())
-    return reading.statement([("value", reading.ToOne(reading.Source(stored.view), value))])
+    value = planner.row(kind, [_everything(kind)], Frame(planner.stored(kind)), ())
+    return reading.statement([("value", reading.ToOne(reading.Source(view), value))])
 
 
 def _everything(kind: GraphQLObjectType) -> FieldNode:
@@ -99,8 +115,7 @@ def _list_statements(
     """One for each order, with a cursor, and with all filters: single values and lists."""
     connection = get_named_type(definition.type)
     assert isinstance(connection, GraphQLObjectType)
-    declared = origin(get_named_type(connection.fields["nodes"].type))
-    stored = stored_of(declared) if declared else None
+    stored = stored_kind(get_named_type(connection.fields["nodes"].type))
     assert stored is not None
     one = reading.Nodes(reading.Object((("one", reading.Constant("1")),)))
     for order in _orders(definition):
