@@ -32,7 +32,8 @@ class Restriction:
     """What a field of a filter compares: a column, with the value that is given. A list is compared with ANY.
 
     `type` is the Postgres type of the value, or of one item. `read` makes the value of what was given and of the
-    context; it raises Unmatchable for what no row can have. `when_false` is the comparison for a given `false`.
+    context; it raises Unmatchable for what no row can have. `when_false` is the comparison for a given `false`. What is
+    given may be the name of a row of the view `named_in`, of which the column holds the id.
     """
 
     column: str
@@ -40,6 +41,7 @@ class Restriction:
     comparison: Comparison = Comparison.EQUAL
     read: Callable[[Any, Any], object] | None = None
     when_false: Comparison | None = None
+    named_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from graphql import GraphQLArgument, GraphQLInputField, GraphQLInputObjectType, get_named_type
 
-from db.reading import Comparison, Condition, Order, Parameter, ParentColumn, Source, Span
+from db.reading import Comparison, Condition, IdByName, Order, Parameter, ParentColumn, Source, Span
 from gql.bad_input import bad_input, storable
 from gql.connection import LARGEST_PAGE, USUAL_PAGE
 from gql.context import Context
@@ -71,7 +71,7 @@ def _restricted(name: str, rule: Restriction, value: object, bind: Bind) -> Cond
         return Condition(rule.column, Comparison.ANY, many)
     comparison = rule.when_false if value is False and rule.when_false else rule.comparison
     given = bind(rule.type, lambda arguments, context: item(arguments["filter"][name], context))
-    return Condition(rule.column, comparison, given)
+    return Condition(rule.column, comparison, IdByName(rule.named_in, given) if rule.named_in else given)
 
 
 def span_of(mapping: ToMany, definitions: Definitions, arguments: Arguments, bind: Bind) -> Span:

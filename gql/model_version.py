@@ -260,7 +260,9 @@ class ModelVersionFilter:
     status: list[ModelVersionStatus] | None = restriction(
         Restriction("status"), description="Only those in one of these states."
     )
-    model_name: str | None = restriction(Restriction("model_name"), description="Only those of this model.")
+    model_name: str | None = restriction(
+        Restriction("model_id", named_in="model"), description="Only those of this model."
+    )
     ai_engine: list[AiEngine] | None = restriction(
         Restriction("ai_engine"), description="Only those made with one of these."
     )

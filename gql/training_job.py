@@ -198,7 +198,9 @@ class TrainingJobVersionFilter:
     status: list[TrainingJobVersionStatus] | None = restriction(
         Restriction("status"), description="Only those in one of these states."
     )
-    training_job_name: str | None = restriction(Restriction("training_job_name"), description="Only those of this job.")
+    training_job_name: str | None = restriction(
+        Restriction("training_job_id", named_in="training_job"), description="Only those of this job."
+    )
     is_importable: bool | None = restriction(
         Restriction("importable_region", read=_region, when_false=Comparison.DISTINCT),
         description="Only those that can be imported, or that cannot.",

@@ -21,6 +21,7 @@ from tests.stand_in import CHECKOUT, StandIn
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 HELLO = {"query": "{ echo }"}
+REMEMBER = {"query": "mutation { remember(value: 1) }"}
 
 
 @pytest.fixture(params=[True, False], ids=["known", "new"])
@@ -126,6 +127,26 @@ async def test_an_operation_that_takes_too_long_is_stopped() -> None:
     assert (response.status_code, code_of(response)) == (503, "OPERATION_TIMEOUT")
 
 
+@pytest.mark.parametrize("knows_who_asks", [True, False], ids=["known", "new"])
+@pytest.mark.parametrize("waiting", [0, 1])
+async def test_what_is_more_than_may_run_and_wait_is_refused_for_a_while(knows_who_asks: bool, waiting: int) -> None:
+    stand_in = StandIn(running=1, waiting=waiting, knows_who_asks=knows_who_asks)
+    async with stand_in.client() as client:
+        stuck = [asyncio.create_task(client.post("/graphql", json={"query": "{ stuck }"})) for _ in range(1 + waiting)]
+        await asyncio.wait(stuck, timeout=0.05)
+        refused = await asyncio.gather(*(client.post("/graphql", json=REMEMBER) for _ in range(3)))
+        for task in stuck:
+            task.cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
+        served = await client.post("/graphql", json=REMEMBER)
+    for response in refused:
+        assert (response.status_code, code_of(response)) == (503, "OVERLOADED")
+        assert response.headers["retry-after"] == "1"
+        assert response.json()["errors"][0]["extensions"]["requestId"] == response.headers["x-request-id"]
+    assert served.json()["data"] == {"remember": True}
+    assert stand_in.remembered == [1]
+
+
 @pytest.mark.parametrize(
     ("given", "is_kept"), [("job-42.a_B", True), ("", False), ("a b", False), ("x" * 65, False), ("é", False)]
 )
@@ -194,15 +215,40 @@ async def test_other_methods_are_refused(client: httpx.AsyncClient, method: str)
         "multipart/form-data; boundary=x",
         "text/plain; application/json",
         "",
+        f"{JSON}; charset=latin1",
+        f"{JSON};charset=utf-16",
+        f'{JSON}; charset="iso-8859-1"',
+        f"{JSON}; charset=utf-8; charset=latin1",
+        f"{JSON}; charset=",
     ],
 )
-async def test_what_a_form_of_another_site_could_post_is_refused(
+async def test_what_is_not_json_in_utf_8_is_refused(
     stand_in: StandIn, client: httpx.AsyncClient, content_type: str
 ) -> None:
     body = json.dumps({"query": "mutation { remember(value: 1) }"}).encode()
     response = await client.post("/graphql", content=body, headers={"content-type": content_type})
     assert (response.status_code, code_of(response)) == (415, "UNSUPPORTED_MEDIA_TYPE")
     assert stand_in.remembered == []
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        JSON,
+        "Application/JSON",
+        f"{JSON}; charset=utf-8",
+        f"{JSON};charset=utf-8",
+        f"{JSON}; charset=UTF-8",
+        f"{JSON}; Charset=UTF8",
+        f'{JSON} ; charset="utf-8"',
+        f"{JSON}; version=1; charset=utf-8",
+        f"{JSON};",
+    ],
+)
+async def test_json_in_utf_8_is_read_however_that_is_spelled(client: httpx.AsyncClient, content_type: str) -> None:
+    body = json.dumps({"query": "query ($t: String!) { echo(text: $t) }", "variables": {"t": "é"}}, ensure_ascii=False)
+    response = await client.post("/graphql", content=body.encode(), headers={"content-type": content_type})
+    assert (response.status_code, response.json()["data"]) == (200, {"echo": "é"})
 
 
 @pytest.mark.parametrize(

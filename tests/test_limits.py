@@ -11,6 +11,7 @@ from gql.cost import INTROSPECTION_COST, operation_cost
 from gql.fault_code import FaultCode
 from gql.limits import SATURATED, Limits, parse_options
 from gql.validation import document_errors
+from tests.api import Api
 from tests.stand_in import stand_in_schema
 
 FULL_INTROSPECTION = get_introspection_query(
@@ -50,6 +51,11 @@ def refused_for(schema: GraphQLSchema, text: str, limits: Limits | None = None) 
             "{ models {" + "a: id " * 30 + "} }",
             "{ models {" + "a: id " * 31 + "} }",
             "Exceeds the limit of 30 for aliases.",
+        ),
+        (
+            "{ models { " + "a" * 100 + ": id } }",
+            "{ models { " + "a" * 101 + ": id } }",
+            "Exceeds the limit of 100 for characters of an alias.",
         ),
         ("{" + "echo " * 20 + "}", "{" + "echo " * 21 + "}", "Exceeds the limit of 20 for root fields."),
         (
@@ -100,6 +106,12 @@ def test_a_document_may_reach_a_limit_but_not_exceed_it(
             Limits(aliases=4),
             Limits(aliases=3),
             "Exceeds the limit of 3 for aliases.",
+        ),
+        (
+            "{ ...A } fragment A on Query { ... { models { b: id abcd: id } } }",
+            Limits(alias_characters=4),
+            Limits(alias_characters=3),
+            "Exceeds the limit of 3 for characters of an alias.",
         ),
         (
             "{ ...A ...A } fragment A on Query { echo @skip(if: true) ...@skip(if: true) { echo } }",
@@ -236,3 +248,12 @@ async def test_an_operation_that_costs_too_much_is_refused_with_its_variables() 
     refused = await schema.execute(query, {"n": 100})
     assert refused.errors is not None
     assert [error.extensions for error in refused.errors] == [{"code": "OPERATION_TOO_LARGE"}]
+
+
+async def test_an_alias_is_repeated_in_the_answer_up_to_a_length(api: Api) -> None:
+    for name in ("models", "__typename"):
+        document = f"{{ {{alias}}: {name}{' { nodes { id } }' if name == 'models' else ''} }}"
+        assert list(await api.ask(document.replace("{alias}", "a" * 100))) == ["a" * 100]
+        answer = await api.send(document.replace("{alias}", "a" * 101))
+        assert [error["extensions"]["code"] for error in answer["errors"]] == ["OPERATION_TOO_LARGE"]
+        assert "data" not in answer

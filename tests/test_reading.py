@@ -109,7 +109,34 @@ async def test_a_page_has_at_most_a_hundred_nodes(api: Api, arguments: dict[str,
 
 # Nothing, no key, half a key, a number's, another order's, too many keys, and no cursors at all.
 KEY = "0" * 32
-FOREIGN_CURSORS = ("", "id_", "id_0a", "number_1", f"name_61_{KEY}", f"id_{KEY}_1", "!", "é", "x" * 5_000, "\0")
+FOREIGN_CURSORS = (
+    *("", "id_", "id_0a", "number_1", f"name_61_{KEY}", f"id_{KEY}_1", "!", "é", "x" * 5_000, "\0"),
+    # Not as it was written, though Python reads it.
+    *(
+        f"id_{KEY}\n",
+        f"id_{KEY} ",
+        f"id_ {KEY}",
+        f"id_{KEY[:31]}\uff11",
+        f"id_{'0 ' * 32}",
+        f"id_{'AB' * 16}",
+        f"\nid_{KEY}",
+    ),
+)
+BADLY_WRITTEN = (
+    " 12",
+    "12 ",
+    "+5",
+    "1_2",
+    "\uff11\uff12",
+    "\u0661\u0662",
+    "12\n",
+    "",
+    "-",
+    "--1",
+    "0x1",
+    "1e1",
+    "12.0",
+)
 
 
 async def test_a_cursor_of_no_list_or_of_another_one_is_the_callers_mistake(api: Api) -> None:
@@ -117,6 +144,21 @@ async def test_a_cursor_of_no_list_or_of_another_one_is_the_callers_mistake(api:
     for cursor in FOREIGN_CURSORS:
         await bad_input(api, document, after=cursor)
         await bad_input(api, document, before=cursor)
+
+
+async def test_a_cursor_of_numbers_is_taken_only_as_it_is_written(api: Api) -> None:
+    version = await api.record_job(algorithm=TENSORFLOW)
+    await api.import_version("iris", version)
+    versions = """query ($cursor: String) {
+        model(by: {name: "iris"}) { versions(after: $cursor) { nodes { version } } } }"""
+    logs = "query ($cursor: String) { auditEvents(after: $cursor) { nodes { at } } }"
+    for number, nodes in (("12", [{"version": "0.0.1"}]), ("-12", []), ("0", [])):
+        found = await api.ask(versions, cursor=f"version_{number}")
+        assert found["model"]["versions"]["nodes"] == nodes
+    for document, name in ((versions, "version"), (logs, "number")):
+        for written in BADLY_WRITTEN:
+            await bad_input(api, document, cursor=f"{name}_{written}")
+            await bad_input(api, document.replace("(after:", "(before:"), cursor=f"{name}_{written}")
 
 
 async def test_a_number_beyond_every_number_is_a_cursor_behind_or_before_all(api: Api) -> None:
@@ -169,6 +211,20 @@ async def test_a_filter_narrows_the_list_and_its_count(api: Api, given: Any, nam
     found = (await api.ask(document, filter=given))["trainingJobVersions"]
     assert [node["trainingJob"]["name"] for node in found["nodes"]] == names
     assert found["totalCount"] == len(names)
+
+
+@pytest.mark.parametrize("is_planned_before", [True, False])
+async def test_a_filter_takes_at_most_a_hundred_values(api: Api, is_planned_before: bool) -> None:
+    await api.record_job("iris")
+    document = """query ($filter: TrainingJobVersionFilter) {
+        trainingJobVersions(filter: $filter) { totalCount nodes { trainingJob { name } } } }"""
+    if is_planned_before:
+        for number in (2, 100):
+            found = await api.ask(document, filter={"status": ["COMPLETED"] * number})
+            assert found["trainingJobVersions"] == {"totalCount": 1, "nodes": [{"trainingJob": {"name": "iris"}}]}
+    await bad_input(api, document, filter={"status": ["COMPLETED"] * 101})
+    written = f"{{status: [{'RUNNING ' * 101}]}}"
+    await bad_input(api, f"{{ trainingJobVersions(filter: {written}) {{ totalCount }} }}")
 
 
 async def test_filters_know_only_states_that_there_are(api: Api) -> None:
@@ -232,7 +288,26 @@ async def test_an_id_of_one_kind_is_none_of_another(api: Api) -> None:
         assert (await api.ask(document, id=f"{prefix}_{digits}"))["node"] is None, prefix
 
 
-NO_IDS = ("", "_", "job", "job_", "job_" + "0" * 31, "job_" + "x" * 32, "Job_" + "0" * 32, "0" * 32, "\0", "x" * 9_000)
+DIGITS = "019b00ab" * 4
+NO_IDS = (
+    *("", "_", "job", "job_", "job_" + "0" * 31, "job_" + "x" * 32, "Job_" + "0" * 32, "0" * 32, "\0", "x" * 9_000),
+    # Python reads each of these as a number.
+    *(
+        f"{prefix}_{digits}"
+        for prefix in ("job", "mdl", "ver", "svc", "opn")
+        for digits in (
+            f"+{DIGITS[1:]}",
+            f" {DIGITS[1:]}",
+            f"{DIGITS[1:]}\n",
+            f"{DIGITS}\n",
+            DIGITS.upper(),
+            f"{DIGITS[:8]}_{DIGITS[9:]}",
+            f"{{{DIGITS[2:]}}}",
+            "\u0660" * 32,
+            f"{DIGITS[1:]}\uff11",
+        )
+    ),
+)
 
 
 @pytest.mark.parametrize(

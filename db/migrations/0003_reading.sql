@@ -24,8 +24,7 @@ SELECT id, workspace_id, name, name COLLATE "C" AS name_key, description, revisi
 FROM public.training_job;
 
 CREATE VIEW reading.training_job_version AS
-SELECT version.id, version.workspace_id, version.training_job_id, job.name AS training_job_name,
-    version.number, version.name, version.status, version.status_message, version.revision,
+SELECT version.id, version.workspace_id, version.training_job_id, version.number, version.name, version.status, version.status_message, version.revision,
     version.algorithm_kind,
     CASE version.algorithm_kind
         WHEN 'BUILT_IN' THEN 'BuiltInAlgorithmRun'
@@ -44,8 +43,7 @@ SELECT version.id, version.workspace_id, version.training_job_id, job.name AS tr
     version.created_at, version.started_at, version.finished_at,
     extract(epoch FROM version.finished_at - version.started_at)::double precision AS duration_seconds,
     CASE WHEN version.status = 'COMPLETED' THEN version.region END AS importable_region
-FROM public.training_job_version AS version
-LEFT JOIN public.training_job AS job ON job.workspace_id = version.workspace_id AND job.id = version.training_job_id;
+FROM public.training_job_version AS version;
 
 CREATE VIEW reading.upload AS
 SELECT id, workspace_id, training_job_version_id, expires_at, completed_at, created_at

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from db.reading.tree import Condition, KeyPart, Order, Parameter, ParentColumn, Source, Span
+from db.reading.tree import Condition, IdByName, KeyPart, Order, Parameter, ParentColumn, Source, Span
 
 WORKSPACE = "$1::uuid"
 
@@ -76,6 +76,10 @@ class SourceWriter:
                 text = self.parameter(operand)
             case ParentColumn():
                 text = parent.column(operand.name)
+            case IdByName():
+                named = self.scope()
+                name = f"{named.alias}.name = {self.parameter(operand.name)}"
+                text = f"(SELECT {named.alias}.id {self.rows(Source(operand.view), named, named, more=[name])})"
             case _:
                 assert_never(operand)
         return condition.comparison.value.format(column=f"{rows.alias}.{condition.column}", value=text)

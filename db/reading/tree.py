@@ -27,6 +27,14 @@ class ParentColumn:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class IdByName:
+    """The id of a view's row by its name: the index on the id's column serves then, as with a join it would not."""
+
+    view: str
+    name: Parameter
+
+
 class Comparison(Enum):
     EQUAL = "{column} = {value}"
     ANY = "{column} = ANY({value})"
@@ -42,7 +50,7 @@ class Comparison(Enum):
 class Condition:
     column: str
     comparison: Comparison
-    operand: Parameter | ParentColumn
+    operand: Parameter | ParentColumn | IdByName
 
 
 @dataclass(frozen=True, slots=True)
