@@ -1,7 +1,7 @@
 """The lists at the root of the schema in each of their orders and with each of their filters, as operations."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +29,6 @@ from gql.mapping import ToMany, mapping_of, stored_of
 ABSENT_TEXT = "no-row-has-this"
 ABSENT_DIGEST = "0" * 64
 NEVER = ("0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z")
-PAGE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +77,6 @@ class ListField:
             assert isinstance(fields, GraphQLEnumType)
             for name in fields.values:
                 yield from ({"field": name, "direction": direction} for direction in ("ASC", "DESC"))
-
-
-@dataclass(frozen=True, slots=True)
-class ListCase:
-    """An operation on one list."""
-
-    list: ListField
-    variables: Mapping[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.list.name}({dict(self.variables)})"
 
 
 def list_fields(schema: GraphQLSchema) -> Iterator[ListField]:
@@ -144,10 +132,9 @@ def _texts(rule: Restriction, found: list[Any]) -> list[str]:
 
 
 async def _most_and_least_common(pool: Pool, workspace_id: UUID, view: str, rule: Restriction) -> list[Any]:
-    column = f"unnest({rule.column})" if rule.comparison is Comparison.CONTAINS else rule.column
     rows = await pool.fetch(
         f"""SELECT value
-        FROM (SELECT {column} AS value FROM reading.{view} WHERE workspace_id = $1) AS given
+        FROM (SELECT {_compared(rule)} AS value FROM reading.{view} AS listed WHERE workspace_id = $1) AS given
         WHERE value IS NOT NULL
         GROUP BY value
         ORDER BY count(*) DESC, value""",
@@ -155,3 +142,11 @@ async def _most_and_least_common(pool: Pool, workspace_id: UUID, view: str, rule
     )
     assert rows, f"no row of {view} has anything in {rule.column}"
     return list(dict.fromkeys((rows[0]["value"], rows[-1]["value"])))
+
+
+def _compared(rule: Restriction) -> str:
+    """What of a row a filter's value is to be equal to."""
+    if rule.named_in is not None:
+        return f"""(SELECT named.name FROM reading.{rule.named_in} AS named
+            WHERE named.workspace_id = listed.workspace_id AND named.id = listed.{rule.column})"""
+    return f"unnest({rule.column})" if rule.comparison is Comparison.CONTAINS else rule.column

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,7 @@ async def fill(database_url: str) -> None:
     async with connection(database_url, command_timeout_seconds=None) as filling:
         large, small = [await workspace_id(filling, name) for name in (LARGE, SMALL)]
         await fill_workspace(filling, large, MANY)
-        await fill_workspace(filling, small, SOME)
+        await fill_workspace(filling, small, replace(SOME, events=SOME.versions))
         await filling.execute(ONE_MODEL, large, "one-model", VERSIONS_OF_ONE_MODEL)
         await filling.execute(ONE_MODEL_VERSIONS, large, "one-model", VERSIONS_OF_ONE_MODEL, MANY.versions)
         for statement in FURTHER:

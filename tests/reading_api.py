@@ -1,11 +1,14 @@
 """A server's parts without a worker, and its application spoken to without a socket: for trouble of the read path."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 from pydantic import SecretStr
 from structlog.testing import capture_logs
@@ -18,6 +21,10 @@ from server.process import assembled
 from server.settings import Placement, Settings
 from tests.api import TOKEN, Api
 
+END_READING_SESSIONS = """
+SELECT bool_and(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'modelyard reading'
+"""
 STRICT = {"accept": "application/graphql-response+json"}
 
 
@@ -51,10 +58,19 @@ class ReadingApi:
 
     async def tell(self, document: str, *, token: str = TOKEN) -> Told:
         """The answer in GraphQL's own media type, where status codes say most."""
+        responses, lines = await self.tell_at_once(document, 1, token=token)
+        return Told(responses[0], lines)
+
+    async def tell_at_once(
+        self, document: str, number: int, *, token: str = TOKEN
+    ) -> tuple[list[httpx.Response], list[Any]]:
+        """The answers to so many that ask the same, and the log's lines."""
         headers = {**STRICT, "authorization": f"Bearer {token}"}
         with capture_logs() as lines:
-            response = await self.api.http.post("/graphql", json={"query": document}, headers=headers)
-        return Told(response, list(lines))
+            responses = await asyncio.gather(
+                *(self.api.http.post("/graphql", json={"query": document}, headers=headers) for _ in range(number))
+            )
+        return responses, list(lines)
 
     async def new_token(self) -> str:
         """Of somebody who was not let in yet."""
@@ -87,10 +103,18 @@ async def locked(pool: Pool, table: str) -> AsyncIterator[None]:
         yield
 
 
-async def end_reading_sessions(pool: Pool) -> None:
-    """Wait until Postgres has ended those of the database; whoever has them need not have heard of it."""
-    ended = await pool.fetchval(
-        """SELECT bool_and(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'modelyard reading'"""
-    )
-    assert ended
+async def end_reading_sessions(pool: Pool | asyncpg.Connection) -> None:
+    """Wait until Postgres has ended those of the database; whoever has them hears of it soon."""
+    assert await pool.fetchval(END_READING_SESSIONS)
+
+
+def end_reading_sessions_unheard(database_url: str) -> None:
+    """The same, while the caller's event loop stands still and hears of nothing."""
+
+    async def end() -> None:
+        connection = await asyncpg.connect(database_url)
+        await end_reading_sessions(connection)
+        await connection.close()
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        beside.submit(asyncio.run, end()).result()

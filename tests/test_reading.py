@@ -151,7 +151,7 @@ async def test_a_cursor_of_numbers_is_taken_only_as_it_is_written(api: Api) -> N
     await api.import_version("iris", version)
     versions = """query ($cursor: String) {
         model(by: {name: "iris"}) { versions(after: $cursor) { nodes { version } } } }"""
-    logs = "query ($cursor: String) { auditEvents(after: $cursor) { nodes { at } } }"
+    logs = "query ($cursor: String) { auditEvents(after: $cursor) { nodes { number } } }"
     for number, nodes in (("12", [{"version": "0.0.1"}]), ("-12", []), ("0", [])):
         found = await api.ask(versions, cursor=f"version_{number}")
         assert found["model"]["versions"]["nodes"] == nodes
@@ -368,7 +368,8 @@ async def test_a_thing_is_asked_for_in_one_way_at_a_time(api: Api) -> None:
 async def test_a_mistake_in_what_a_payload_is_asked_for_is_told_before_anything_is_done(api: Api) -> None:
     document = """mutation ($input: RecordTrainingJobVersionInput!, $after: String) {
         recordTrainingJobVersion(input: $input) {
-            trainingJobVersion { name trainingJob { versions(after: $after) { nodes { name } } } } errors { code } } }"""
+            trainingJobVersion { name trainingJob { versions(after: $after) { nodes { name } } } }
+            errors { code } } }"""
     given = {"trainingJobName": "iris", "algorithm": {"framework": {"aiEngine": "SCIKIT_LEARN"}}}
     before = await api.counts()
     answer = await api.send(document, input=given, after="bad")

@@ -47,8 +47,6 @@ VARIABLES: dict[str, dict[str, Any]] = {
 RANGE = "nothing bounds the order's key by the moment: what is outside is read and passed over"
 BEGINNING = "in another order than that of names, all that begin so are sorted"
 SEVERAL = "equality with one of several values leaves an index without its order"
-# A session that prefers indexes counts by them; as it is, Postgres reads tables of all workspaces up to the cap.
-COUNTS_BY_TABLES = pytest.mark.xfail(reason="sessions that read may still read whole tables", strict=True)
 # Filters that no index serves in each order whatever the value is, and why; what is mended has to leave.
 UNSERVED = {
     "trainingJobs": {"nameStartsWith": BEGINNING},
@@ -56,7 +54,6 @@ UNSERVED = {
     "models": {"nameStartsWith": BEGINNING},
     "modelVersions": {
         "status of several": SEVERAL,
-        "modelName": "the model is joined: Postgres does not know that it is one, and sorts its versions",
         "aiEngine of several": SEVERAL,
         "label": "an index on arrays has no order, and nothing says that a label is rare",
         "createdAfter": RANGE,
@@ -66,6 +63,12 @@ UNSERVED = {
     "backgroundOperations": {"kind of several": SEVERAL},
     "auditEvents": {"occurredAfter": RANGE, "occurredBefore": RANGE},
 }
+# The same for counts, which no order binds.
+UNCOUNTED = {
+    "trainingJobVersions": {"isImportable": "what is distinct from a value is found by no index"},
+    "modelVersions": {"label": "an index on arrays knows no workspace: a count would read what all of them have"},
+}
+ONE_WORKSPACE = pytest.mark.xfail(reason="by the statistics, a table of one workspace has no other's rows", strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -95,16 +98,21 @@ def excess(plan: QueryPlan, *, counted: int = 0) -> str:
     return ", ".join(told)
 
 
-def queries() -> Iterator[Any]:
-    """The example operations that read, by their names."""
+def queries() -> Iterator[tuple[str, str]]:
+    """The names and texts of the example operations that read."""
     for path in sorted(OPERATIONS.glob("*.graphql")):
         text = path.read_text("utf-8")
         (operation,) = parse(text).definitions
         assert isinstance(operation, OperationDefinitionNode)
         assert operation.name is not None
         if operation.operation is OperationType.QUERY and operation.name.value != "WhoAmI":
-            name, is_counted = operation.name.value, "totalCount" in text
-            yield pytest.param(name, text, id=name, marks=COUNTS_BY_TABLES if is_counted else ())
+            yield operation.name.value, text
+
+
+def lists_of_a_small_workspace() -> Iterator[Any]:
+    """All lists at the root; only a large workspace has uploads."""
+    for name, root in LISTS.items():
+        yield pytest.param(root, id=name, marks=ONE_WORKSPACE if name == "uploads" else ())
 
 
 def relations() -> Iterator[tuple[str, str]]:
@@ -130,7 +138,7 @@ def selection(definition: GraphQLField) -> str:
     return " ".join(leaves)
 
 
-@pytest.mark.parametrize(("name", "document"), list(queries()))
+@pytest.mark.parametrize(("name", "document"), list(queries()), ids=[name for name, _ in queries()])
 async def test_an_example_operation_is_one_statement_that_indexes_serve(
     stage: PlanStage, name: str, document: str
 ) -> None:
@@ -180,19 +188,29 @@ async def test_every_filter_is_served_in_every_order_however_rare_its_value(stag
 
 def kind_of(given: Any) -> str:
     """A filter's name; with several values it is served in another way."""
+    if given is None:
+        return "no filter"
     ((name, value),) = given.items()
     return f"{name} of several" if isinstance(value, list) and len(value) > 1 else name
 
 
 @pytest.mark.parametrize("root", LISTS.values(), ids=LISTS)
-async def test_a_count_ends_at_its_cap(stage: PlanStage, root: ListField) -> None:
-    plan = await stage.plan(root.count_document, {})
-    assert plan.rows_read <= COUNT_CAP + MOST_ROWS_READ
+async def test_a_count_ends_at_its_cap_or_is_served_however_rare_what_is_counted(
+    stage: PlanStage, root: ListField
+) -> None:
+    told: dict[str, list[str]] = {}
+    for given in await list_filters(stage.large.installation.pool, stage.large.workspace_id, root):
+        if more := excess(await stage.plan(root.count_document, {"filter": given}), counted=COUNT_CAP):
+            told.setdefault(kind_of(given), []).append(f"{given}: {more}")
+    assert told.keys() == UNCOUNTED.get(root.name, {}).keys(), json.dumps(told, indent=2)
 
 
-@COUNTS_BY_TABLES
-async def test_a_count_in_a_small_workspace_does_not_pay_for_a_large_one(stage: PlanStage) -> None:
-    root = LISTS["modelVersions"]
-    plan = await stage.plan(root.count_document, {}, stage.small)
-    assert plan.scanned_tables == set()
-    assert plan.rows_read <= MOST_ROWS_READ
+@pytest.mark.parametrize("root", list(lists_of_a_small_workspace()))
+async def test_a_small_workspace_does_not_pay_for_what_a_large_one_has(stage: PlanStage, root: ListField) -> None:
+    for given in await list_filters(stage.large.installation.pool, stage.large.workspace_id, root):
+        for order in root.orders():
+            variables = {"filter": given, "first": 20, **({"orderBy": order} if order else {})}
+            for document in (root.page_document, root.count_document):
+                plan = await stage.plan(document, variables, stage.small)
+                assert plan.scanned_tables == set(), variables
+                assert plan.rows_read <= MOST_ROWS_READ, variables

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import asyncpg
 import pytest
@@ -12,10 +14,10 @@ import pytest
 from db.connection import Pool
 from db.migrate import migrate
 from server.embedded_postgres import EmbeddedPostgres
-from tests.reading_api import Told, end_reading_sessions, locked, reading_api
+from tests.reading_api import Told, end_reading_sessions_unheard, locked, reading_api
 
 READ = "{ models { nodes { name } } }"
-NOTHING = {"models": {"nodes": []}}
+NOTHING: Mapping[str, Any] = MappingProxyType({"models": {"nodes": []}})
 # graphql-core has begun when it comes to read: by the specification what it tells then comes with 200.
 BOTH_WAYS = pytest.mark.parametrize(
     ("plans", "status"), [(True, 503), (False, 200)], ids=["planned", "by graphql-core"]
@@ -73,17 +75,30 @@ async def test_who_has_to_be_looked_up_first_is_told_the_same(
         assert (await reading.tell(READ, token=token)).response.json()["data"] == NOTHING
 
 
-async def test_sessions_that_are_ended_unnoticed_cost_a_read_nothing(
-    database_url: str, data_dir: Path, pool: Pool
+@pytest.mark.parametrize("readers", [1, 8])
+async def test_sessions_that_are_ended_unheard_cost_a_read_nothing(
+    database_url: str, data_dir: Path, readers: int
 ) -> None:
-    async with reading_api(database_url, data_dir, reading_pool_size=2) as reading:
+    async with reading_api(database_url, data_dir, reading_pool_size=4) as reading:
         for _ in range(3):
-            answers = await asyncio.gather(*(reading.tell(READ) for _ in range(4)))
-            assert [answer.response.json().get("data") for answer in answers] == [NOTHING] * 4
-            await end_reading_sessions(pool)
-            answers = await asyncio.gather(*(reading.tell(READ) for _ in range(4)))
-            assert [answer.response.json().get("data") for answer in answers] == [NOTHING] * 4
-            assert [line for answer in answers for line in answer.lines] == []
+            for number in (8, readers):
+                responses, lines = await reading.tell_at_once(READ, number)
+                assert lines == []
+                assert [response.json()["data"] for response in responses] == [NOTHING] * number
+                end_reading_sessions_unheard(database_url)
+
+
+async def test_sessions_that_are_ended_unheard_are_no_mistake_of_ours(database_url: str, data_dir: Path) -> None:
+    async with reading_api(database_url, data_dir, plans=False, reading_pool_size=4) as reading:
+        for _ in range(3):
+            await reading.tell_at_once(READ, 8)
+            end_reading_sessions_unheard(database_url)
+            responses, lines = await reading.tell_at_once(READ, 8)
+            answers = [response.json() for response in responses]
+            told = [error["extensions"]["code"] for answer in answers for error in answer.get("errors", [])]
+            assert set(told) <= {"DATABASE_UNAVAILABLE"}, lines
+            assert all("errors" in answer or answer["data"] == NOTHING for answer in answers)
+            assert await reading.api.ask(READ) == NOTHING
 
 
 @BOTH_WAYS

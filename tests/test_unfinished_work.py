@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from db.connection import Pool
+from db.reading_pool import create_reading_pool
 from resolvers.upload import discard_expired
 from server.build import installation
 from tests.api import RunningServer
 
 
-async def test_an_upload_that_was_never_completed_gives_its_space_back(server: RunningServer, pool: Pool) -> None:
+async def test_an_upload_that_was_never_completed_gives_its_space_back(
+    server: RunningServer, pool: Pool, database_url: str
+) -> None:
     api = server.client()
     version = await api.record_job()
     selection = "upload { id files { parts { url } } }"
@@ -19,7 +22,10 @@ async def test_an_upload_that_was_never_completed_gives_its_space_back(server: R
     assert kept
     assert sum(path.stat().st_blocks for path in kept) * 512 < 2**20, "announcing takes no space"
 
-    async with installation(server.settings, pool, dies_with_server=False) as made:
+    async with (
+        await create_reading_pool(database_url, size=1) as reading,
+        installation(server.settings, pool, reading, dies_with_server=False) as made,
+    ):
         assert await discard_expired(made) == 0
         await pool.execute("UPDATE upload SET expires_at = now() - interval '2 hours'")
         assert await discard_expired(made) == 1

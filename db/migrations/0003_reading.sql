@@ -24,26 +24,26 @@ SELECT id, workspace_id, name, name COLLATE "C" AS name_key, description, revisi
 FROM public.training_job;
 
 CREATE VIEW reading.training_job_version AS
-SELECT version.id, version.workspace_id, version.training_job_id, version.number, version.name, version.status, version.status_message, version.revision,
-    version.algorithm_kind,
-    CASE version.algorithm_kind
+SELECT id, workspace_id, training_job_id, number, name,
+    status, status_message, revision, algorithm_kind,
+    CASE algorithm_kind
         WHEN 'BUILT_IN' THEN 'BuiltInAlgorithmRun'
         WHEN 'FRAMEWORK' THEN 'FrameworkRun'
         ELSE 'CustomImageRun'
     END AS algorithm_type,
-    version.built_in_algorithm AS algorithm_name,
-    version.ai_engine AS algorithm_ai_engine,
-    version.ai_engine_version AS algorithm_version,
-    version.image AS algorithm_image,
-    version.parameters::json AS parameters,
-    version.metrics::json AS metrics,
-    version.architecture, version.region, version.output_store, version.output_key,
-    CASE WHEN version.is_output_assigned THEN version.output_store END AS model_directory_store,
-    CASE WHEN version.is_output_assigned THEN version.output_key || '/model' END AS model_directory_key,
-    version.created_at, version.started_at, version.finished_at,
-    extract(epoch FROM version.finished_at - version.started_at)::double precision AS duration_seconds,
-    CASE WHEN version.status = 'COMPLETED' THEN version.region END AS importable_region
-FROM public.training_job_version AS version;
+    built_in_algorithm AS algorithm_name,
+    ai_engine AS algorithm_ai_engine,
+    ai_engine_version AS algorithm_version,
+    image AS algorithm_image,
+    parameters::json AS parameters,
+    metrics::json AS metrics,
+    architecture, region, output_store, output_key,
+    CASE WHEN is_output_assigned THEN output_store END AS model_directory_store,
+    CASE WHEN is_output_assigned THEN output_key || '/model' END AS model_directory_key,
+    created_at, started_at, finished_at,
+    extract(epoch FROM finished_at - started_at)::double precision AS duration_seconds,
+    CASE WHEN status = 'COMPLETED' THEN region END AS importable_region
+FROM public.training_job_version;
 
 CREATE VIEW reading.upload AS
 SELECT id, workspace_id, training_job_version_id, expires_at, completed_at, created_at
@@ -175,7 +175,7 @@ CREATE VIEW reading.log_line AS
 SELECT workspace_id, service_id, number, service_instance_id AS instance_id, written_at, text
 FROM public.service_log_line;
 
--- Each order and each filter has its index.
+-- Each order has its index, and each filter but deployment types, of which services have one so far, and labels.
 CREATE INDEX training_job_name_key ON training_job (workspace_id, name COLLATE "C");
 CREATE INDEX training_job_version_created_at ON training_job_version (workspace_id, created_at);
 CREATE INDEX training_job_version_algorithm ON training_job_version (workspace_id, algorithm_kind, id);
@@ -185,19 +185,22 @@ CREATE INDEX model_name_key ON model (workspace_id, name COLLATE "C");
 CREATE UNIQUE INDEX model_version_name ON model_version (workspace_id, model_id, version);
 CREATE INDEX model_version_ai_engine ON model_version (workspace_id, ai_engine, id);
 CREATE INDEX model_version_digest ON model_version (workspace_id, digest);
-CREATE INDEX model_version_labels ON model_version USING gin (labels);
 CREATE INDEX model_version_created_at ON model_version (workspace_id, created_at);
 CREATE INDEX model_version_size ON model_version (workspace_id, (coalesce(size_bytes, 0)), id)
     WHERE deleted_at IS NULL;
--- Their filters in the order of sizes: a state that few versions are in must not be looked for among all of them.
+-- Filters in the order of sizes: a state that few versions are in must not be looked for among all of them.
 CREATE INDEX model_version_status_size ON model_version (workspace_id, status, (coalesce(size_bytes, 0)), id)
     WHERE deleted_at IS NULL;
 CREATE INDEX model_version_ai_engine_size ON model_version (workspace_id, ai_engine, (coalesce(size_bytes, 0)), id)
     WHERE deleted_at IS NULL;
+CREATE INDEX model_version_model ON model_version (workspace_id, model_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX model_version_model_size ON model_version (workspace_id, model_id, (coalesce(size_bytes, 0)), id)
+    WHERE deleted_at IS NULL;
+-- An index on labels would serve counts alone, as it has no order, and it knows no workspace: to count three versions
+-- with a label that 200,000 of another workspace have, it read 200,003 rows in 400 ms; without it, three.
 CREATE INDEX model_file_path ON model_file (workspace_id, model_version_id, path COLLATE "C");
 CREATE INDEX service_name_key ON service (workspace_id, name COLLATE "C") WHERE deleted_at IS NULL;
 CREATE INDEX service_status ON service (workspace_id, status, id) WHERE deleted_at IS NULL;
-CREATE INDEX service_deployment_type ON service (workspace_id, deployment_type, id) WHERE deleted_at IS NULL;
 CREATE INDEX operation_kind ON operation (workspace_id, kind, id);
 CREATE INDEX event_kind ON event (workspace_id, kind, number);
 CREATE INDEX event_actor ON event (workspace_id, actor, number);
