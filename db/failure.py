@@ -12,6 +12,15 @@ import asyncpg
 
 # What a statement raises where the database is away or goes away; another try may succeed.
 DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# What is raised where a session ended, or could not be begun. A statement that is stopped in time comes before it.
+LOST_CONNECTIONS = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+    OSError,
+)
 # What a statement on the reading pool raises where it, or the wait for a connection, took longer than it may.
 READ_TIMEOUTS = (asyncpg.QueryCanceledError, TimeoutError)
 

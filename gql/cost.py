@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 from graphql import (
     DocumentNode,
@@ -53,7 +54,7 @@ def operation_cost(
         return 0
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     pricing = _Pricing(schema, fragments, _with_defaults(operation, variables or {}))
-    return pricing.selection_set(operation.selection_set, root)
+    return pricing.selection_set(operation.selection_set, root).of_items(1)
 
 
 def cost_excess(cost: int, operation: OperationDefinitionNode, limits: Limits) -> list[GraphQLError]:
@@ -79,18 +80,32 @@ def _with_defaults(operation: OperationDefinitionNode, variables: Mapping[str, o
 
 
 @dataclass(frozen=True, slots=True)
+class _Price:
+    """What is paid for each item of a page or a list, and what is paid once."""
+
+    item: int = 0
+    once: int = 0
+
+    def beside(self, other: _Price) -> _Price:
+        return _Price(min(SATURATED, self.item + other.item), min(SATURATED, self.once + other.once))
+
+    def of_items(self, count: int) -> int:
+        return min(SATURATED, count * self.item + self.once)
+
+
+@dataclass(frozen=True, slots=True)
 class _Pricing:
     """One pass over one operation with its variables. A fragment is priced once, however often it is spread."""
 
     schema: GraphQLSchema
     fragments: dict[str, FragmentDefinitionNode]
     variables: dict[str, object]
-    priced: dict[str, int] = field(default_factory=dict)
+    priced: dict[str, _Price] = field(default_factory=dict)
 
-    def selection_set(self, node: SelectionSetNode, parent: GraphQLNamedType) -> int:
-        return min(SATURATED, sum(self.selection(selection, parent) for selection in node.selections))
+    def selection_set(self, node: SelectionSetNode, parent: GraphQLNamedType) -> _Price:
+        return reduce(_Price.beside, (self.selection(selection, parent) for selection in node.selections), _Price())
 
-    def selection(self, node: SelectionNode, parent: GraphQLNamedType) -> int:
+    def selection(self, node: SelectionNode, parent: GraphQLNamedType) -> _Price:
         match node:
             case FieldNode():
                 return self.field(node, parent)
@@ -103,7 +118,7 @@ class _Pricing:
                 )
         raise TypeError(f"unknown kind of selection: {node.kind}")
 
-    def fragment(self, name: str) -> int:
+    def fragment(self, name: str) -> _Price:
         if name not in self.priced:
             fragment = self.fragments[name]
             self.priced[name] = self.selection_set(
@@ -111,16 +126,16 @@ class _Pricing:
             )
         return self.priced[name]
 
-    def field(self, node: FieldNode, parent: GraphQLNamedType) -> int:
+    def field(self, node: FieldNode, parent: GraphQLNamedType) -> _Price:
         if node.name.value in ("__schema", "__type"):
-            return INTROSPECTION_COST
+            return _Price(INTROSPECTION_COST)
         if node.name.value in COUNTS and parent.name.endswith("Connection"):
-            return COUNT_COST
+            return _Price(once=COUNT_COST)
         definition = self.schema.get_field(parent, node.name.value) if is_composite_type(parent) else None
         if definition is None or node.selection_set is None:
-            return 1
+            return _Price(1)
         below = self.selection_set(node.selection_set, get_named_type(definition.type))
-        return min(SATURATED, 1 + self.item_count(node, definition, parent) * below)
+        return _Price(min(SATURATED, 1 + below.of_items(self.item_count(node, definition, parent))))
 
     def item_count(self, node: FieldNode, definition: GraphQLField, parent: GraphQLNamedType) -> int:
         given = {

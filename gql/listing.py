@@ -57,17 +57,18 @@ def _restricted(name: str, rule: Restriction, value: object, bind: Bind) -> Cond
         made = rule.read(value, context) if rule.read else value
         return storable(made) if isinstance(made, str) else made
 
-    if isinstance(value, list) and len(value) > LARGEST_PAGE:
-        raise bad_input(f"A filter takes at most {LARGEST_PAGE} values; {name} has {len(value)}.")
+    def items(arguments: Arguments, context: Context) -> list[object]:
+        values = arguments["filter"][name]
+        if len(values) > LARGEST_PAGE:
+            raise bad_input(f"A filter takes at most {LARGEST_PAGE} values; {name} has {len(values)}.")
+        return list(dict.fromkeys(item(each, context) for each in values))
+
     if isinstance(value, list) and len(value) == 1:
         # Equality with one value lets the index on it give the order too.
         one = bind(rule.type, lambda arguments, context: item(arguments["filter"][name][0], context))
         return Condition(rule.column, Comparison.EQUAL, one)
     if isinstance(value, list):
-        many = bind(
-            f"{rule.type}[]",
-            lambda arguments, context: list(dict.fromkeys(item(v, context) for v in arguments["filter"][name])),
-        )
+        many = bind(f"{rule.type}[]", items)
         return Condition(rule.column, Comparison.ANY, many)
     comparison = rule.when_false if value is False and rule.when_false else rule.comparison
     given = bind(rule.type, lambda arguments, context: item(arguments["filter"][name], context))

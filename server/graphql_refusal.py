@@ -12,7 +12,7 @@ from starlette.responses import Response
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from gql.fault_code import FaultCode
-from gql.masking import MASKED_MESSAGE
+from gql.masking import AWAY_MESSAGE, MASKED_MESSAGE
 from server.media_type import answer_media_type
 from server.sign_in_errors import SignInError, Unauthenticated
 
@@ -64,6 +64,11 @@ def overloaded() -> Refusal:
         code=FaultCode.OVERLOADED,
         headers={"retry-after": "1"},
     )
+
+
+def database_unavailable() -> Refusal:
+    """Nobody can be signed in while the database is away."""
+    return Refusal(AWAY_MESSAGE, status_code=503, code=FaultCode.DATABASE_UNAVAILABLE, headers={"retry-after": "1"})
 
 
 def sign_in_refusal(error: SignInError) -> Refusal:

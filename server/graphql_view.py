@@ -26,11 +26,13 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from db.failure import LOST_CONNECTIONS
 from gql.fault_code import FaultCode
 from server.admission import Admission, Overloaded
 from server.graphql_refusal import (
     Refusal,
     bad_request,
+    database_unavailable,
     internal_error,
     method_not_allowed,
     overloaded,
@@ -272,6 +274,10 @@ def _refusal(error: Exception) -> Refusal:
             return sign_in_refusal(error)
         case HTTPException():
             return view_refusal(error)
+        case error if isinstance(error, LOST_CONNECTIONS):
+            code = FaultCode.DATABASE_UNAVAILABLE
+            log.warning("operation_stopped", code=code, reason=f"{type(error).__name__}: {error}")
+            return database_unavailable()
     log.error("request_failed", exc_info=error)
     return internal_error()
 

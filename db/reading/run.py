@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 import asyncpg
 from asyncpg import Record
 
-from db.failure import READ_TIMEOUTS
+from db.failure import LOST_CONNECTIONS, READ_TIMEOUTS
 from db.reading.batch import Batch
 from db.reading.explain import plan_of
 from db.reading.statement import Statement
@@ -18,16 +18,8 @@ from db.reading_pool import NoConnectionInTime, ReadingPool
 
 # What reading.absent in db/migrations raises.
 ABSENT = "MY001"
-# A session that ended, or that could not be begun.
-LOST = (
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.TooManyConnectionsError,
-    ConnectionError,
-    FileNotFoundError,
-)
-TROUBLE = (*READ_TIMEOUTS, *LOST, asyncpg.PostgresError)
+TROUBLE = (*READ_TIMEOUTS, *LOST_CONNECTIONS, asyncpg.PostgresError)
+Answer = TypeVar("Answer")
 
 
 class AbsentValue(Exception):
@@ -47,24 +39,34 @@ class DatabaseAway(Exception):
 
 
 async def fetch(pool: ReadingPool, statement: Statement, workspace_id: UUID, values: Sequence[object]) -> str:
-    """The JSON text. Raises AbsentValue and ReadingTimeout."""
-    try:
-        return await pool.read_text(statement.text, workspace_id, *values)
-    except LOST:
-        # A session that ended while it rested is noticed by who uses it next; reading twice changes nothing.
-        with _told():
-            return await pool.read_text(statement.text, workspace_id, *values)
-    except TROUBLE as error:
-        _tell(error)
+    """The JSON text. Raises AbsentValue, ReadingTimeout, ReadingOverload and DatabaseAway."""
+    return await _read(pool, lambda: pool.read_text(statement.text, workspace_id, *values))
 
 
 async def fetch_batch(
     pool: ReadingPool, batch: Batch, workspace_id: UUID, parents: Sequence[UUID | None], values: Sequence[object]
 ) -> list[Record]:
-    """The rows of all parents. Raises ReadingTimeout."""
-    with _told():
+    """The rows of all parents. Raises ReadingTimeout, ReadingOverload and DatabaseAway."""
+
+    async def fetch_rows() -> list[Record]:
         async with pool.reading() as connection:
             return await connection.fetch(batch.text, workspace_id, parents, *values)
+
+    return await _read(pool, fetch_rows)
+
+
+async def _read(pool: ReadingPool, read: Callable[[], Awaitable[Answer]]) -> Answer:
+    """A session that ended while it rested is noticed by who uses it next, and there may be several of them.
+
+    To read twice changes nothing.
+    """
+    for is_last in (*(False,) * pool.get_max_size(), True):
+        try:
+            return await read()
+        except TROUBLE as error:
+            if is_last or isinstance(error, READ_TIMEOUTS) or not isinstance(error, LOST_CONNECTIONS):
+                _tell(error)
+    raise AssertionError("the last try answers or raises")
 
 
 async def explain(pool: ReadingPool, statement: Statement, workspace_id: UUID, values: Sequence[object]) -> Any:
@@ -98,7 +100,7 @@ def _tell(error: Exception) -> NoReturn:
         raise ReadingOverload(str(error)) from error
     if isinstance(error, READ_TIMEOUTS):
         raise ReadingTimeout from error
-    if isinstance(error, LOST):
+    if isinstance(error, LOST_CONNECTIONS):
         raise DatabaseAway(f"{type(error).__name__}: {error}") from error
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate == ABSENT:
         raise AbsentValue from error
