@@ -8,7 +8,6 @@ from asyncpg import Record
 
 from db.connection import Connection, Queryable, is_storable
 
-JOB_COLUMNS = "id, workspace_id, name, description, revision, created_at, created_by"
 VERSION_COLUMNS = """id, workspace_id, training_job_id, number, name, status, status_message, algorithm_kind,
     built_in_algorithm, ai_engine, ai_engine_version, image, parameters, metrics, architecture, region,
     output_store, output_key, is_output_assigned, started_at, finished_at, revision, created_at, created_by"""

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 from graphql import GraphQLError, GraphQLNamedType, GraphQLResolveInfo
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from db.reading import AbsentValue
 from gql.bad_input import Unmatchable
 from gql.context import Context
-from gql.plan import OBJECT, plan_object
+from gql.plan import OBJECT, members_of, plan_object
 from gql.selection import Selections
 from gql.unplannable import Unplannable
 from resolvers.errors import Refusal
@@ -61,4 +60,4 @@ async def planned_object(
         data = await plan.run(info.context, variables, selections)
     except REFUSALS:
         return None
-    return Answered((orjson.loads(data) if isinstance(data, bytes) else data)[OBJECT])
+    return Answered(members_of(data)[OBJECT])

@@ -34,7 +34,7 @@ from gql.limits import Limits
 from gql.loader import Loader
 from gql.masking import client_errors
 from gql.payload import check_payloads
-from gql.plan import Plan, plan_operation
+from gql.plan import Answer, Plan, members_of, plan_operation
 from gql.recent import Recent
 from gql.selection import Selections
 from gql.validation import ambiguous_operation_error
@@ -123,22 +123,17 @@ class _Run:
             # What is planned is bounded by the reading pool: in waiting for a connection, and in the statement's time.
             self._check_payloads()
             return await self._planned() or self.execution.result(await self._core({}))
-        except GraphQLError as error:
-            return self.execution.refused([error])
         except Exception as error:
-            located = GraphQLError(str(error), original_error=error)
-            return ExecutionResult(data=None, errors=client_errors([located], self.execution.caller_faults))
+            told = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+            return self.execution.refused([told])
 
     def _check_payloads(self) -> None:
         """Raises GraphQLError."""
-        if (
-            self.values is None
-            or not isinstance(self.context, Context)
-            or self.operation.node.operation is not MUTATION
-        ):
-            return
-        selections = Selections(self.execution.schema, self.document.fragments, self.values.coerced)
-        check_payloads(selections, self.operation.node, self.values, self.context)
+        if self.values is not None and isinstance(self.context, Context) and self.kind is MUTATION:
+            check_payloads(self._selections(self.values), self.operation.node, self.values, self.context)
+
+    def _selections(self, values: VariableValues) -> Selections:
+        return Selections(self.execution.schema, self.document.fragments, values.coerced)
 
     async def _planned(self) -> ExecutionResult | None:
         """The answer by a plan, alone or with graphql-core for the other root fields; None where there is no plan."""
@@ -147,7 +142,7 @@ class _Run:
         values = self.values
         if values is None or self.kind is not QUERY:
             return None
-        selections = Selections(self.execution.schema, self.document.fragments, values.coerced)
+        selections = self._selections(values)
         try:
             shape = self.operation.variables.shape(values)
             plan = self.operation.plans.get(shape, lambda: self._plan(selections, values))
@@ -161,8 +156,7 @@ class _Run:
         if plan.is_whole:
             # Strawberry's type for data is a dict; the HTTP view passes these bytes through.
             return ExecutionResult(data=_fragment(data), errors=None)
-        answered = orjson.loads(data) if isinstance(data, bytes) else data
-        return self.execution.result(await self._core(answered))
+        return self.execution.result(await self._core(members_of(data)))
 
     def _plan(self, selections: Selections, values: VariableValues) -> Plan | None:
         return plan_operation(selections, self.operation.node, values, self.execution.keys)
@@ -211,7 +205,7 @@ def _sizes(variables: Mapping[str, Any]) -> Hashable:
     )
 
 
-def _fragment(data: bytes | dict[str, Any]) -> Any:
+def _fragment(data: Answer) -> Any:
     return orjson.Fragment(data) if isinstance(data, bytes) else data
 
 

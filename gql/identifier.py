@@ -6,7 +6,7 @@ from uuid import UUID
 
 from graphql import GraphQLError
 
-from gql.fault_code import FaultCode
+from gql.bad_input import bad_input
 
 
 class Prefix(StrEnum):
@@ -45,4 +45,4 @@ def parse(text: str) -> tuple[Prefix, UUID]:
 
 
 def _malformed(text: str, rule: str) -> GraphQLError:
-    return GraphQLError(f"{text[:80]!r} is not an id here: {rule}.", extensions={"code": FaultCode.BAD_USER_INPUT})
+    return bad_input(f"{text[:80]!r} is not an id here: {rule}.")

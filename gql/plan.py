@@ -62,6 +62,12 @@ class Plan:
         return [read(given[position], context) for position, read in self.reads]
 
 
+def members_of(answer: Answer) -> dict[str, Any]:
+    """The answer's fields, where they are wanted one by one."""
+    members: dict[str, Any] = orjson.loads(answer) if isinstance(answer, bytes) else answer
+    return members
+
+
 def plan_operation(
     selections: Selections, operation: OperationDefinitionNode, variables: VariableValues, keys: Keys
 ) -> Plan | None:

@@ -5,20 +5,16 @@ from datetime import UTC, datetime
 from typing import NewType
 
 import strawberry
-from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
-from gql.fault_code import FaultCode
+from gql.bad_input import bad_input
 
 SAFE_INTEGER = 2**53 - 1
 
 
 def _big_integer(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not -SAFE_INTEGER <= value <= SAFE_INTEGER:
-        raise GraphQLError(
-            "A BigInt is a whole number between -(2^53 - 1) and 2^53 - 1.",
-            extensions={"code": FaultCode.BAD_USER_INPUT},
-        )
+        raise bad_input("A BigInt is a whole number between -(2^53 - 1) and 2^53 - 1.")
     return value
 
 
@@ -30,10 +26,7 @@ def _moment(value: object) -> datetime:
     except (ValueError, OverflowError):
         # Overflown: in UTC it would lie before the year 1, or after the year 9999.
         pass
-    raise GraphQLError(
-        "A DateTime is a time of ISO 8601 with its offset, such as 2026-01-31T12:00:00Z.",
-        extensions={"code": FaultCode.BAD_USER_INPUT},
-    )
+    raise bad_input("A DateTime is a time of ISO 8601 with its offset, such as 2026-01-31T12:00:00Z.")
 
 
 def _utc_text(value: datetime) -> str:

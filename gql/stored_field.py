@@ -35,7 +35,6 @@ from gql.mapping import (
     BY_ID,
     METADATA,
     ByKey,
-    Column,
     Computed,
     Embedded,
     Every,
@@ -50,11 +49,6 @@ from gql.mapping import (
 
 NOWHERE_ELSE: Mapping[Prefix, Callable[[Context, UUID], object]] = MappingProxyType({})
 PAGE_ARGUMENTS = (("first", First, 20), ("after", After, None), ("last", Last, None), ("before", Before, None))
-
-
-def column(name: str, *, description: str) -> Any:
-    """A column of another name than the field's."""
-    return _declared(Column(name), description)
 
 
 def identifier(prefix: Prefix, *, column: str, description: str) -> Any:
@@ -117,8 +111,7 @@ def by_key(attribute: str, *, view: str | None = None, description: str) -> Any:
 
 def find(argument: str, type: Any, *, said: str, description: str) -> Any:
     """`said` describes the argument."""
-    annotation = Annotated[type, strawberry.argument(description=said)]
-    return _declared(Find(), description, [(argument, annotation, inspect.Parameter.empty)])
+    return _declared(Find(), description, [_required(argument, type, said)])
 
 
 def every(
@@ -131,8 +124,11 @@ def every(
     elsewhere: Mapping[Prefix, Callable[[Context, UUID], object]] = NOWHERE_ELSE,
 ) -> Any:
     """`elsewhere` finds what has an id and no view."""
-    annotation = Annotated[type, strawberry.argument(description=said)]
-    return _declared(Every(elsewhere), description, [(argument, annotation, inspect.Parameter.empty)], name=name)
+    return _declared(Every(elsewhere), description, [_required(argument, type, said)], name=name)
+
+
+def _required(name: str, type: Any, said: str) -> tuple[str, Any, Any]:
+    return name, Annotated[type, strawberry.argument(description=said)], inspect.Parameter.empty
 
 
 def _declared(

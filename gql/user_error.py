@@ -1,6 +1,6 @@
 """What is the caller's to mend, as data in payloads and on versions."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable
 from typing import TypeVar
 
 import strawberry
@@ -138,20 +138,3 @@ def user_error(refusal: Refusal) -> UserError:
                 code=code, message=message, path=path, hint=hint, engine=refusal.engine, field=refusal.field
             )
     return InputError(code=code, message=message, path=path, hint=hint)
-
-
-def stored_errors(problems: Sequence[Mapping[str, str]]) -> list[UserError]:
-    """The problems or warnings of a version, as its row holds them."""
-    return [
-        PackageProblem(
-            code=ErrorCode(problem["code"]),
-            message=problem["message"],
-            path=None,
-            hint=problem.get("hint"),
-            file=problem.get("file"),
-            pointer=problem.get("pointer"),
-            expected=problem.get("expected"),
-            actual=problem.get("actual"),
-        )
-        for problem in problems
-    ]

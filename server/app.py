@@ -16,7 +16,7 @@ from artifacts.folder_store import FolderStore
 from artifacts.object_store import StoreError
 from db.migrate import is_current
 from gql.limits import Limits
-from gql.schema import build_schema
+from gql.schema import Schema
 from resolvers.installation import DEFAULT_STORE, Installation
 from server.admission import Admission
 from server.build import public_url
@@ -47,6 +47,13 @@ class Parts:
     registry: CollectorRegistry
 
 
+@dataclass(frozen=True, slots=True)
+class ApiParts(Parts):
+    """With the schema that the API answers by."""
+
+    schema: Schema
+
+
 def limits_of(settings: Settings) -> Limits:
     """The bounds on one GraphQL operation as the settings have them."""
     return Limits(
@@ -66,7 +73,7 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def build_app(parts: Parts) -> Starlette:
+def build_app(parts: ApiParts) -> Starlette:
     """The API, with predictions where the gateway is embedded."""
     routes = [*_graphql_routes(parts), *_storage_routes(parts), *_common_routes(parts)]
     if parts.settings.gateway is Placement.EMBEDDED:
@@ -87,7 +94,7 @@ def _common_routes(parts: Parts) -> Sequence[BaseRoute]:
     return [*health_routes(readiness), metrics_route(parts.registry, sign_in=sign_in.workspaces_of)]
 
 
-def _graphql_routes(parts: Parts) -> Sequence[BaseRoute]:
+def _graphql_routes(parts: ApiParts) -> Sequence[BaseRoute]:
     settings = parts.settings
     limits = limits_of(settings)
     graphiql = GraphiQL(GraphiQLFolders(CHECKOUT), operations=CHECKOUT / "docs" / "operations", path=GRAPHQL_PATH)
@@ -99,7 +106,7 @@ def _graphql_routes(parts: Parts) -> Sequence[BaseRoute]:
         explain=settings.explain,
     )
     view = GraphQLView(
-        build_schema(limits, plans=settings.plans),
+        parts.schema,
         context_for=contexts,
         kept_context=contexts.kept,
         page=graphiql.page,

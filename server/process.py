@@ -16,11 +16,10 @@ from starlette.applications import Starlette
 from db.failure import MappingFailure
 from db.listener import Listener
 from gql import mapping_check
-from gql.limits import Limits
-from gql.schema import build_schema
+from gql.schema import Schema, build_schema
 from resolvers import workspace
 from resolvers.installation import Installation
-from server.app import Parts, build_app, build_gateway_app
+from server.app import ApiParts, Parts, build_app, build_gateway_app, limits_of
 from server.background import kept_running
 from server.background import work as do_work
 from server.banner import print_banner
@@ -87,24 +86,25 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
 
 
 @asynccontextmanager
-async def assembled(settings: Settings) -> AsyncIterator[Parts]:
+async def assembled(settings: Settings) -> AsyncIterator[ApiParts]:
     """What the API's application is made of, at work. Raises StartFailure and DatabaseFailure."""
     has_worker = settings.worker is Placement.EMBEDDED
     async with _foundation(settings, dies_with_server=has_worker) as base:
+        schema = build_schema(limits_of(settings), plans=settings.plans)
         if settings.database_statement_cache_size:
-            await _check_mapping(base.installation)
+            await _check_mapping(base.installation, schema)
         setting = settings.token.get_secret_value() if settings.token else None
         default = None if setting else default_token(settings.data_dir)
         await workspace.settle(base.installation.pool, setting=setting, default=default)
         async with _gateway(base) as parts, AsyncExitStack() as stack:
             if has_worker:
                 await stack.enter_async_context(_beside(do_work(settings, base.installation, base.listener)))
-            yield parts
+            yield ApiParts(parts.settings, parts.installation, parts.gateway, parts.registry, schema)
 
 
-async def _check_mapping(installation: Installation) -> None:
+async def _check_mapping(installation: Installation, schema: Schema) -> None:
     """Raises MappingFailure. Only prepares, which a PgBouncer need not bear."""
-    execution = build_schema(Limits()).execution
+    execution = schema.execution
     told = await mapping_check.missing(installation.reading_pool, execution.schema, execution.keys)
     if told:
         more = f" ({len(told) - 1} more are like it)" if told[1:] else ""

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from db.connection import Pool
 from db.reading_pool import ReadingPool
 from resolvers.workspace import create_token
-from server.app import Parts, build_app
+from server.app import ApiParts, build_app
 from server.process import assembled
 from server.settings import Placement, Settings
 from tests.api import TOKEN, Api
@@ -49,7 +49,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class ReadingApi:
-    parts: Parts
+    parts: ApiParts
     api: Api
 
     @property
@@ -78,7 +78,7 @@ class ReadingApi:
 
 
 @asynccontextmanager
-async def parts_of(database_url: str, data_dir: Path, **settings: object) -> AsyncIterator[Parts]:
+async def parts_of(database_url: str, data_dir: Path, **settings: object) -> AsyncIterator[ApiParts]:
     """What a server without a worker is made of."""
     values = {"token": SecretStr(TOKEN), "data_dir": data_dir, "database_url": SecretStr(database_url), **settings}
     async with assembled(Settings.model_validate({"worker": Placement.NONE, **values})) as parts:

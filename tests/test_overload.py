@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -12,6 +11,7 @@ from db.connection import Pool
 from server.admission import WAIT_SECONDS, Admission, Overloaded
 from tests.api import RunningServer, running_server
 from tests.deadline import eventually
+from tests.reading_api import locked
 from tests.stand_in import StandIn
 
 JOBS = {"query": "{ trainingJobs { nodes { name } } }"}
@@ -22,14 +22,6 @@ RECORD = {
 WAITING_FOR_A_LOCK = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'relation'"
 )
-
-
-@asynccontextmanager
-async def locked(pool: Pool, table: str) -> AsyncIterator[None]:
-    """Whoever reads the table waits until the block ends."""
-    async with pool.acquire() as session, session.transaction():
-        await session.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-        yield
 
 
 @pytest.fixture
