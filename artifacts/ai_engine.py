@@ -1,5 +1,6 @@
 """The AI engines a model can be made with."""
 
+import re
 from enum import StrEnum
 
 
@@ -29,6 +30,12 @@ class AiEngine(StrEnum):
         plain = _plain(text)
         return next((engine for engine in cls if _plain(engine.value) == plain), None)
 
+    @classmethod
+    def from_nickname(cls, text: str) -> "AiEngine | None":
+        """The engine that people plainly mean by another name, with or without a version: `sklearn`, `PyTorch1.8`."""
+        plain = re.sub("[0-9]+X?$", "", _plain(text))
+        return _NICKNAMES.get(plain) or next((engine for engine in cls if _plain(engine.value) == plain), None)
+
     @property
     def is_machine_learning(self) -> bool:
         """Machine learning engines speak only application/json (modelarts_23_0092)."""
@@ -47,6 +54,18 @@ _SPELLINGS = {
     "ONNX": "ONNX",
     "IMAGE": "Image",
     "CUSTOM": "Custom",
+}
+
+
+_NICKNAMES = {
+    "TF": AiEngine.TENSORFLOW,
+    "TORCH": AiEngine.PYTORCH,
+    "SKLEARN": AiEngine.SCIKIT_LEARN,
+    "SCIKIT": AiEngine.SCIKIT_LEARN,
+    "XGB": AiEngine.XGBOOST,
+    "SPARK": AiEngine.SPARK_MLLIB,
+    "PYSPARK": AiEngine.SPARK_MLLIB,
+    "SPARKML": AiEngine.SPARK_MLLIB,
 }
 
 

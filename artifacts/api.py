@@ -1,18 +1,27 @@
 """What a model is asked and what it answers: `apis` of config.json."""
 
+import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from artifacts.ai_engine import AiEngine
 from artifacts.config_schema import read_schema
 from artifacts.json_node import JsonNode, JsonObject, JsonValue, closest, shown
+from artifacts.json_text import parse_json
+from artifacts.problem import Findings
 
 API_LIMIT = 100
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
 _REQUEST_TYPES = (JSON, MULTIPART)
 _METHODS = ("POST", "GET")
-_PROTOCOLS = ("http", "https")
+PROTOCOLS = ("http", "https")
+# Recommended at most by modelarts_03_0076, table 3.
+_NAME_LENGTH = 64
+_DESCRIPTION_LENGTH = 100
+# What modelarts_03_0078 calls the `data` of request and response.
+_PARAMS = ("input_params", "output_params")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/{}-]*")
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+*-]+")
 
@@ -87,7 +96,16 @@ def _type_name(value: JsonValue) -> str:
     return value if isinstance(value, str) else "any"
 
 
-def read_apis(node: JsonNode, *, ai_engine: AiEngine | None) -> tuple[Api, ...]:
+def read_api_choices(
+    choices: Sequence[Mapping[str, object]], *, ai_engine: AiEngine | None
+) -> tuple[tuple[Api, ...], Findings]:
+    """Reads apis that a request names, in the form and by the rules of config.json; pointers are as `/0/url`."""
+    document = parse_json(json.dumps(list(choices)).encode(), file="apis")
+    apis = read_apis(document.root, ai_engine=ai_engine) if document.root is not None else ()
+    return apis, document.findings
+
+
+def read_apis(node: JsonNode, *, ai_engine: AiEngine | None, default_protocol: str = "http") -> tuple[Api, ...]:
     """Reads the array. A model that is no image answers at one place, `/` (modelarts_23_0092)."""
     entries = node.items(at_most=API_LIMIT)
     if ai_engine is not AiEngine.IMAGE and len(entries) > 1:
@@ -96,7 +114,7 @@ def read_apis(node: JsonNode, *, ai_engine: AiEngine | None) -> tuple[Api, ...]:
             expected="one api with the url /",
         )
         entries = entries[:1]
-    apis = [_read_api(entry, ai_engine) for entry in entries]
+    apis = [_read_api(entry, ai_engine, default_protocol) for entry in entries]
     _refuse_repeats(entries, apis)
     return tuple(apis)
 
@@ -109,16 +127,17 @@ def _refuse_repeats(entries: list[JsonNode], apis: list[Api]) -> None:
         seen.add((api.method, api.url))
 
 
-def _read_api(node: JsonNode, ai_engine: AiEngine | None) -> Api:
-    fields = _with_response(node.fields(("url", "method", "protocol", "request", "response")))
+def _read_api(node: JsonNode, ai_engine: AiEngine | None, default_protocol: str) -> Api:
+    fields = _with_response(node.fields(("url", "method", "protocol", "request", "response", *_PARAMS)))
     method = fields["method"].choice(_METHODS) if "method" in fields else None
-    protocol = fields["protocol"].choice(_PROTOCOLS) if "protocol" in fields else None
-    request_type, request_schema = _read_side(fields.get("request"), ai_engine, is_request=True)
-    response_type, response_schema = _read_side(fields.get("response"), ai_engine, is_request=False)
+    protocol = fields["protocol"].choice(PROTOCOLS) if "protocol" in fields else None
+    input_params, output_params = (fields.get(name) for name in _PARAMS)
+    request_type, request_schema = _read_side(fields.get("request"), input_params, ai_engine, is_request=True)
+    response_type, response_schema = _read_side(fields.get("response"), output_params, ai_engine, is_request=False)
     return Api(
         url=_read_url(fields["url"], ai_engine) if "url" in fields else "/",
         method=method or "POST",
-        protocol=protocol or "http",
+        protocol=protocol or default_protocol,
         request_content_type=request_type,
         response_content_type=response_type,
         request_schema=request_schema,
@@ -152,18 +171,42 @@ def _read_url(node: JsonNode, ai_engine: AiEngine | None) -> str:
 
 
 def _read_side(
-    node: JsonNode | None, ai_engine: AiEngine | None, *, is_request: bool
+    node: JsonNode | None, params: JsonNode | None, ai_engine: AiEngine | None, *, is_request: bool
 ) -> tuple[str | None, JsonObject | None]:
-    """The content type and the schema of a request or a response."""
-    if node is None:
-        return JSON, None
-    fields = node.fields(("Content-type", "data"))
+    """The content type and the schema of a request or a response; `params` is the schema outside of it."""
+    fields = {} if node is None else node.fields(("Content-type", "data"))
     content_type = (
         _read_content_type(fields["Content-type"], is_request=is_request) if "Content-type" in fields else JSON
     )
     if ai_engine is not None and ai_engine.is_machine_learning and content_type not in (JSON, None):
         fields["Content-type"].refuse(f'"{JSON}"', hint=f"{ai_engine.model_type} models speak only {JSON}.")
-    return content_type, read_schema(fields["data"]) if "data" in fields else None
+    if params is not None and "data" not in fields:
+        side = "request" if is_request else "response"
+        params.warn_of_key(f"{shown(params.key)} is read as the data of the {side}.", None)
+    return content_type, _read_data(fields.get("data", params))
+
+
+def _read_data(node: JsonNode | None) -> JsonObject | None:
+    schema = None if node is None else read_schema(node)
+    if node is not None and schema is not None:
+        _warn_of_long_names(node, schema)
+    return schema
+
+
+def _warn_of_long_names(node: JsonNode, schema: JsonObject) -> None:
+    properties = node.child("properties", schema.get("properties"))
+    for parameter in _parameters(schema):
+        place = properties.child(parameter.name, parameter.schema)
+        if len(parameter.name) > _NAME_LENGTH:
+            place.warn_of_key(
+                f"The name of a parameter has {len(parameter.name)} characters.",
+                f"ModelArts recommends at most {_NAME_LENGTH}.",
+            )
+        if parameter.description is not None and len(parameter.description) > _DESCRIPTION_LENGTH:
+            place.child("description", parameter.description).doubt(
+                f"The description of a parameter has {len(parameter.description)} characters.",
+                expected=f"at most {_DESCRIPTION_LENGTH} characters, as ModelArts recommends",
+            )
 
 
 def _read_content_type(node: JsonNode, *, is_request: bool) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import io
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +30,9 @@ class Blob:
     size_bytes: int
 
 
+Reserve = Callable[[Blob], Awaitable[None]]
+
+
 def blob_key(sha256: str) -> str:
     """Where a blob lies in its store. Raises ValueError for what is not a SHA-256."""
     if not SHA256.fullmatch(sha256):
@@ -35,29 +40,57 @@ def blob_key(sha256: str) -> str:
     return f"{BLOB_PREFIX}{sha256[:2]}/{sha256}"
 
 
+async def no_reservation(_: Blob) -> None:
+    """For a store from which nobody deletes meanwhile."""
+
+
 class BlobStore:
-    """The blobs of one store. Who deletes one must know that nobody holds it, nor is importing the same bytes."""
+    """The blobs of one store. Who deletes one must know that nobody holds it, nor has reserved it lately."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
 
     async def ingest(
-        self, source: ObjectStore, key: str, *, etag: str, on_progress: ReportProgress | None = None
+        self,
+        source: ObjectStore,
+        key: str,
+        *,
+        etag: str,
+        on_progress: ReportProgress | None = None,
+        reserve: Reserve = no_reservation,
     ) -> Blob:
         """Streams every byte of the source object once, and keeps it; doing so again changes nothing.
 
-        `on_progress` is told the bytes read so far. Raises ObjectChanged where the object's ETag is not `etag`,
-        ObjectNotFound, and what either store raises.
+        `on_progress` is told the bytes read so far. `reserve` is awaited once the bytes are known, before it is looked
+        whether they are there: whoever deletes blobs leaves alone, from then on, what it names.
+        Raises ObjectChanged where the object's ETag is not `etag`, ObjectNotFound, and what either store raises.
         """
         async with aclosing(source.read(key, if_match=etag)) as chunks:
-            stream = HashedStream(_reported(chunks, on_progress) if on_progress else chunks)
+            read = _reported(chunks, on_progress) if on_progress else chunks
+            stream = HashedStream(read)
             if source is self.store and source.copies_server_side:
-                return await self._copy(stream, key, etag)
-            return await self._write(stream)
+                return await self._copy(stream, key, etag, reserve)
+            return await self._write(stream, reserve)
+
+    async def keep(self, data: bytes, *, reserve: Reserve = no_reservation) -> Blob:
+        """Keeps bytes that are in memory, as `ingest` does. Raises what the store raises."""
+        blob = Blob(await asyncio.to_thread(_sha256, data), len(data))
+        await reserve(blob)
+        if not await self._holds(blob):
+            await self.store.put(blob_key(blob.sha256), _once(data))
+        return blob
 
     def read(self, sha256: str, *, start_bytes: int = 0, end_bytes: int | None = None) -> AsyncGenerator[bytes, None]:
         """As ObjectStore.read. Does not verify the bytes."""
         return self.store.read(blob_key(sha256), start_bytes=start_bytes, end_bytes=end_bytes)
+
+    async def actual(self, sha256: str, on_progress: ReportProgress | None = None) -> Blob:
+        """What the bytes stored under a SHA-256 really are: all of them are read. Raises ObjectNotFound."""
+        async with aclosing(self.read(sha256)) as chunks:
+            stream = HashedStream(_reported(chunks, on_progress) if on_progress else chunks)
+            async for _ in stream:
+                pass
+        return Blob(stream.sha256, stream.size_bytes)
 
     async def open_seekable(self, sha256: str) -> io.BufferedIOBase:
         """Opens the blob for reading in a worker thread; not to be read on the event loop. Raises ObjectNotFound."""
@@ -78,19 +111,21 @@ class BlobStore:
             await self.store.delete(key)
         return len(abandoned)
 
-    async def _copy(self, stream: HashedStream, key: str, etag: str) -> Blob:
+    async def _copy(self, stream: HashedStream, key: str, etag: str, reserve: Reserve) -> Blob:
         async for _ in stream:
             pass
         blob = Blob(stream.sha256, stream.size_bytes)
+        await reserve(blob)
         if not await self._holds(blob):
             await self.store.copy(key, blob_key(blob.sha256), if_match=etag)
         return blob
 
-    async def _write(self, stream: HashedStream) -> Blob:
+    async def _write(self, stream: HashedStream, reserve: Reserve) -> Blob:
         incoming = f"{INCOMING_PREFIX}{uuid4().hex}"
         try:
             await self.store.put(incoming, stream)
             blob = Blob(stream.sha256, stream.size_bytes)
+            await reserve(blob)
             if not await self._holds(blob):
                 await self.store.move(incoming, blob_key(blob.sha256))
             return blob
@@ -100,6 +135,15 @@ class BlobStore:
     async def _holds(self, blob: Blob) -> bool:
         info = await self.store.head(blob_key(blob.sha256))
         return info is not None and info.size_bytes == blob.size_bytes
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+async def _once(data: bytes) -> AsyncGenerator[bytes, None]:
+    if data:
+        yield data
 
 
 async def _reported(chunks: AsyncIterable[bytes], on_progress: ReportProgress) -> AsyncGenerator[bytes, None]:

@@ -3,25 +3,33 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from artifacts.ai_engine import AiEngine
-from artifacts.api import Api, read_apis
+from artifacts.api import PROTOCOLS, Api, read_apis
 from artifacts.dependency import Dependency, read_dependencies
 from artifacts.health_check import HealthCheck, read_health_check
-from artifacts.json_node import JsonNode, JsonObject, closest
+from artifacts.image_reference import image_reference_fault
+from artifacts.json_node import JsonNode, JsonObject, closest, shown
 from artifacts.json_text import parse_json
 from artifacts.problem import Findings, Problem
 
+CONTAINER_KEYS = ("cmd", "protocol", "port")
+DEFAULT_PROTOCOL = "http"
+DEFAULT_PORT = 8080
 _KEYS = (
     "model_algorithm", "model_type", "runtime", "swr_location", "metrics", "apis", "dependencies", "health",
+    *CONTAINER_KEYS,
 )  # fmt: skip
 # Seen in configs that ModelArts stored and gave out again (modelarts_03_0078, inference-modelarts-0056).
 _UNUSED_KEYS = (
-    "model_source", "tunable", "downloadable_flag", "algorithm", "protocol", "port", "cmd", "readiness_health",
-    "startup_health",
+    "model_source", "tunable", "downloadable_flag", "algorithm", "readiness_health", "startup_health",
 )  # fmt: skip
 _ALGORITHM = re.compile(r"[A-Za-z][^&!'\\\"<>=\u4e00-\u9fff]{0,35}")
+_ALGORITHM_HINT = "Say what the model does: image_classification, object_detection, predict_analysis or your own name."
+_COMMAND_LENGTH = 4000
+_IMAGE_FORM = "the address of an image, as swr.example.com/group/name:tag"
+_METRIC_SYNONYMS = {"acc": "accuracy", "f1_score": "f1", "F1": "f1"}
 _METRICS = ("f1", "recall", "precision", "accuracy")
 
 
@@ -41,7 +49,11 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What config.json says, as understood. `text` is the file as it was written, decoded."""
+    """What config.json says, as understood. `text` is the file as it was written, decoded.
+
+    An image alone has `command` (what starts it, where that is not its own), `protocol` and `port` (http and 8080 where
+    the file says nothing).
+    """
 
     algorithm: str
     ai_engine: AiEngine
@@ -51,6 +63,9 @@ class Config:
     dependencies: tuple[Dependency, ...] = ()
     health_check: HealthCheck | None = None
     swr_location: str | None = None
+    command: str | None = None
+    protocol: str | None = None
+    port: int | None = None
     text: str = ""
 
     def to_json(self) -> JsonObject:
@@ -64,8 +79,26 @@ class Config:
             "apis": [api.to_json() for api in self.apis],
             "dependencies": [dependency.to_json() for dependency in self.dependencies],
             "health": None if self.health_check is None else self.health_check.to_json(),
+            "cmd": self.command,
+            "protocol": self.protocol,
+            "port": self.port,
         }
         return {key: value for key, value in values.items() if value not in (None, [])}
+
+    def with_choices(
+        self,
+        *,
+        apis: tuple[Api, ...] | None = None,
+        dependencies: tuple[Dependency, ...] | None = None,
+        runtime: str | None = None,
+    ) -> "Config":
+        """The config with what an importer chose in the place of the package's own; None leaves that as it is."""
+        return replace(
+            self,
+            apis=self.apis if apis is None else apis,
+            dependencies=self.dependencies if dependencies is None else dependencies,
+            runtime=self.runtime if runtime is None else runtime,
+        )
 
     @classmethod
     def from_json(cls, document: JsonObject, *, text: str | None = None) -> "Config":
@@ -90,15 +123,32 @@ class ConfigReading:
     warnings: tuple[Problem, ...]
 
 
-def read_config(data: bytes, *, file: str) -> ConfigReading:
+def read_config(data: bytes, *, file: str, needs_image: bool = False) -> ConfigReading:
     """Reads config.json by modelarts_23_0092, strictly as JSON, tolerantly where a misspelling leaves no doubt.
 
     Problems and warnings name `file`, the JSON pointer, and what was expected. Never raises, whatever the bytes are.
+    `needs_image` is for a package that lies in storage: a model of type Image has to say there where its image is.
     """
     document = parse_json(data, file=file)
     findings = document.findings
     config = None if document.root is None else _read(document.root, document.text)
+    if document.root is not None and config is not None and needs_image and config.ai_engine is AiEngine.IMAGE:
+        _require_location(document.root, config)
     return ConfigReading(None if findings.problems else config, tuple(findings.problems), tuple(findings.warnings))
+
+
+def read_config_choice(text: str) -> ConfigReading:
+    """Reads a config that a request gives as text, as `read_config` reads a file; problems name the file "config"."""
+    return read_config(text.encode(errors="replace"), file="config")
+
+
+def _require_location(root: JsonNode, config: Config) -> None:
+    if config.swr_location is None and not root.findings.problems:
+        root.child("swr_location", None).reject(
+            "A model of type Image that lies in storage must have the key swr_location.",
+            expected="the address of an image",
+            hint="Add swr_location, or import the model from its image.",
+        )
 
 
 def default_config(*, algorithm: str, ai_engine: AiEngine, apis: Sequence[Api]) -> Config:
@@ -116,41 +166,56 @@ def _read(root: JsonNode, text: str) -> Config | None:
 
 
 def _read_engine(root: JsonNode, fields: dict[str, JsonNode]) -> AiEngine | None:
-    node = fields.get("model_type")
-    if node is None:
-        _refuse_missing(root, "model_type")
+    node = _required(root, fields, "model_type")
+    text = None if node is None else node.text()
+    if node is None or text is None:
         return None
-    text = node.text()
-    engine = None if text is None else AiEngine.from_model_type(text)
-    allowed = [engine.model_type for engine in AiEngine]
-    if text is not None and engine is None:
-        meant = closest(text, allowed)
-        node.refuse("one of " + ", ".join(allowed), hint=f"Perhaps {meant} is meant." if meant else None)
+    engine = AiEngine.from_model_type(text)
+    if engine is None:
+        engine = AiEngine.from_nickname(text)
+        _report_engine(node, text, engine)
     return engine
 
 
+def _report_engine(node: JsonNode, text: str, engine: AiEngine | None) -> None:
+    if engine is not None:
+        name = engine.model_type
+        node.doubt(f"{shown(text)} is read as {shown(name)}.", expected=name, hint=f"Write {shown(name)}.")
+        return
+    allowed = [engine.model_type for engine in AiEngine]
+    meant = closest(text, allowed)
+    node.refuse("one of " + ", ".join(allowed), hint=f"Perhaps {meant} is meant." if meant else None)
+
+
 def _read_algorithm(root: JsonNode, fields: dict[str, JsonNode]) -> str | None:
-    node = fields.get("model_algorithm")
-    if node is None:
-        _refuse_missing(root, "model_algorithm")
-        return None
-    text = node.text()
-    if text is not None and not _ALGORITHM.fullmatch(text):
+    node = _required(root, fields, "model_algorithm")
+    text = None if node is None else node.text()
+    if node is not None and text is not None and not _ALGORITHM.fullmatch(text):
         node.refuse("1 to 36 characters that begin with a letter, none of them Chinese or one of & ! ' \\ \" < > =")
     return text
 
 
-def _refuse_missing(root: JsonNode, key: str) -> None:
-    if isinstance(root.value, dict):
-        root.child(key, None).reject(f"{root.file} must have the key {key}.", expected=key, hint=f"Add {key}.")
+def _required(root: JsonNode, fields: dict[str, JsonNode], key: str) -> JsonNode | None:
+    node = fields.get(key)
+    if isinstance(root.value, dict) and (node is None or (isinstance(node.value, str) and not node.value.strip())):
+        missing = root.child(key, None) if node is None else node
+        hint = f"Add {key}." if key == "model_type" else _ALGORITHM_HINT
+        missing.reject(f"{root.file} must have the key {key}.", expected=key, hint=hint)
+        return None
+    return node
 
 
 def _read_declared(fields: dict[str, JsonNode], ai_engine: AiEngine | None, algorithm: str, text: str) -> Config:
     is_image = ai_engine is AiEngine.IMAGE
     if ai_engine is not None:
         _refuse_misplaced(fields, is_image=is_image)
-    apis = read_apis(fields["apis"], ai_engine=ai_engine) if "apis" in fields else ()
-    return Config(
+    protocol = fields["protocol"].choice(PROTOCOLS) if is_image and "protocol" in fields else None
+    apis = (
+        read_apis(fields["apis"], ai_engine=ai_engine, default_protocol=protocol or DEFAULT_PROTOCOL)
+        if "apis" in fields
+        else ()
+    )
+    config = Config(
         algorithm=algorithm,
         ai_engine=ai_engine or AiEngine.CUSTOM,
         runtime=fields["runtime"].text(at_most=128) if "runtime" in fields else None,
@@ -158,16 +223,37 @@ def _read_declared(fields: dict[str, JsonNode], ai_engine: AiEngine | None, algo
         apis=apis if apis or is_image else (Api(),),
         dependencies=read_dependencies(fields["dependencies"]) if "dependencies" in fields else (),
         health_check=read_health_check(fields["health"]) if "health" in fields and is_image else None,
-        swr_location=fields["swr_location"].text() if "swr_location" in fields else None,
+        swr_location=_read_location(fields["swr_location"]) if "swr_location" in fields and is_image else None,
         text=text,
     )
+    return _with_container(config, fields, protocol) if is_image else config
+
+
+def _with_container(config: Config, fields: dict[str, JsonNode], protocol: str | None) -> Config:
+    """What starts an image and where it listens (inference-modelarts-0009)."""
+    said = config.apis[0].protocol if config.apis else DEFAULT_PROTOCOL
+    port = fields["port"].whole_number(at_least=1, at_most=65535) if "port" in fields else None
+    return replace(
+        config,
+        command=fields["cmd"].text(at_most=_COMMAND_LENGTH) if "cmd" in fields else None,
+        protocol=protocol or said,
+        port=port or DEFAULT_PORT,
+    )
+
+
+def _read_location(node: JsonNode) -> str | None:
+    text = node.text()
+    fault = None if text is None else image_reference_fault(text)
+    if fault is not None:
+        node.reject(fault, expected=_IMAGE_FORM)
+    return text
 
 
 def _refuse_misplaced(fields: dict[str, JsonNode], *, is_image: bool) -> None:
     """Some keys belong to images only, some to all others only (modelarts.md 7.3)."""
     if is_image:
         for key in ("runtime", "dependencies"):
-            if key in fields and fields[key].value not in ("", []):
+            if key in fields and fields[key].value not in ("", [], {}):
                 message = f"A model of type Image must not have {key}: its image holds everything."
                 fields[key].reject(message, hint=f"Delete {key}.")
         return
@@ -175,8 +261,14 @@ def _refuse_misplaced(fields: dict[str, JsonNode], *, is_image: bool) -> None:
         fields["swr_location"].reject("Only a model of type Image may have swr_location.", hint="Delete swr_location.")
     if "health" in fields:
         fields["health"].doubt("Only a model of type Image has a health check; it is left out.")
+    for key in CONTAINER_KEYS:
+        if key in fields:
+            fields[key].warn_of_key(f'The key "{key}" is not used: only a model of type Image has it.', None)
 
 
-def _read_metrics(node: JsonNode) -> Metrics:
-    values = {name: member.number() for name, member in node.fields(_METRICS).items()}
+def _read_metrics(node: JsonNode) -> Metrics | None:
+    if node.is_blank:
+        node.doubt_blank()
+        return None
+    values = {name: member.number() for name, member in node.fields(_METRICS, synonyms=_METRIC_SYNONYMS).items()}
     return Metrics(**values)

@@ -19,6 +19,9 @@ _ALIASES: Final = {
 
 def read_schema(node: JsonNode) -> JsonObject | None:
     """The schema as meant: `item` becomes `items`, `list` becomes `array`, each with a warning; None if it is none."""
+    if node.value is None:
+        node.doubt(f"The schema at {node.pointer} is null and is read as one that allows everything.")
+        return {}
     if isinstance(node.value, str):
         return _read_text(node, node.value)
     if not isinstance(node.value, dict):
@@ -28,12 +31,23 @@ def read_schema(node: JsonNode) -> JsonObject | None:
 
 
 def _read_text(node: JsonNode, text: str) -> JsonObject | None:
+    if not text.strip():
+        node.doubt_blank()
+        return None
+    if _named_type(text) is not None:
+        node.doubt(f"{shown(text)} is read as a schema of that type.", hint='Write {"type": …}.')
+        return {"type": _named_type(text)}
     document = parse_json(text.encode(errors="replace"), file=node.file)
     if document.root is None or document.findings.problems or not isinstance(document.root.value, dict):
         node.refuse("a JSON Schema object")
         return None
     node.doubt(f"The schema at {node.pointer} is written as a string.", hint="Write it as a JSON object.")
     return _normalise(node, document.root.value)
+
+
+def _named_type(text: str) -> str | None:
+    plain = text.strip().lower()
+    return plain if plain in TYPES else _ALIASES.get(plain)
 
 
 def _normalise(node: JsonNode, schema: Mapping[str, JsonValue]) -> JsonObject:

@@ -1,7 +1,7 @@
 """Which files make up a model, engine by engine (modelarts_23_0091, and the usual names of the libraries)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final
@@ -26,6 +26,13 @@ class RequiredFile:
             if found:
                 return found
         return ()
+
+    def below(self, folder: str) -> "RequiredFile":
+        """The same file, required in a folder below `model/`; itself for ""."""
+        if not folder:
+            return self
+        choices = tuple(tuple(f"{folder}/{pattern}" for pattern in patterns) for patterns in self.choices)
+        return replace(self, choices=choices)
 
     @property
     def expected(self) -> str:
@@ -57,6 +64,8 @@ def _single(name: str, *choices: tuple[str, ...], needs_code: bool = False) -> E
     return EngineLayout((RequiredFile(name, choices),), needs_code=needs_code, model_path=None)
 
 
+_PICKLES: Final = (("model.joblib", "model.pkl", "model.pickle"), ("*.joblib",), ("*.pkl", "*.pickle", "*.sav"))
+
 # PyTorch, Caffe and MindSpore cannot load a model without code of the package's own (modelarts_23_0093).
 ENGINE_LAYOUTS: Final = MappingProxyType({
     AiEngine.TENSORFLOW: EngineLayout((
@@ -80,11 +89,12 @@ ENGINE_LAYOUTS: Final = MappingProxyType({
     AiEngine.SPARK_MLLIB: EngineLayout(
         (RequiredFile("Spark model", (("spark_model/**",),), is_single=False),), model_path="spark_model"
     ),
-    AiEngine.SCIKIT_LEARN: _single("scikit-learn model", ("*.m",), ("*.joblib",), ("*.pkl", "*.pickle")),
+    AiEngine.SCIKIT_LEARN: _single("scikit-learn model", ("*.m",), *_PICKLES),
     AiEngine.XGBOOST: _single(
-        "XGBoost model", ("*.m",), ("*.ubj",), ("*.joblib",), ("*.pkl", "*.pickle"), ("model.json",), ("*.json",)
+        "XGBoost model", ("*.m",), ("model.ubj",), ("*.ubj",), ("*.bst", "*.xgb", "*.model"), *_PICKLES,
+        ("model.json",), ("*.json",),
     ),
-    AiEngine.ONNX: _single("ONNX model", ("*.onnx",)),
+    AiEngine.ONNX: _single("ONNX model", ("model.onnx",), ("*.onnx",)),
     AiEngine.IMAGE: EngineLayout(),
     AiEngine.CUSTOM: EngineLayout(),
 })  # fmt: skip

@@ -28,6 +28,7 @@ from artifacts.object_store import (
     ObjectNotFound,
     StoreDenied,
     StoredPart,
+    StoreFull,
     StoreUnavailable,
     UploadBusy,
     UploadNotFound,
@@ -42,6 +43,8 @@ PART_BLOCK_BYTES = 2 << 20
 CHECK_SECONDS = 5.0
 BUSY_SECONDS = 10.0
 BUSY_POLL_SECONDS = 0.05
+# A file that is too large for the file system or for the process' limit is one there is no room for, too.
+FULL_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -250,4 +253,7 @@ class FolderStore:
         except PermissionError as error:
             raise StoreDenied(self.name, "this process may not use its folder") from error
         except OSError as error:
-            raise StoreUnavailable(self.name, os.strerror(error.errno or errno.EIO)) from error
+            reason = os.strerror(error.errno or errno.EIO)
+            if error.errno in FULL_ERRORS:
+                raise StoreFull(self.name, reason) from error
+            raise StoreUnavailable(self.name, reason) from error

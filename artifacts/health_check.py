@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from artifacts.json_node import JsonNode, JsonObject
 
-_SECONDS = ("initial_delay_seconds", "timeout_seconds", "period_seconds", "failure_threshold")
+DEFAULT_URL = "/health"
+DEFAULT_PERIOD_SECONDS = 5
+DEFAULT_DELAY_SECONDS = 12
+DEFAULT_FAILURES = 12
+# The least each may be; all may be as large as a 32-bit number (inference-modelarts-0009).
+_LEAST: Final = {"initial_delay_seconds": 0, "timeout_seconds": 0, "period_seconds": 1, "failure_threshold": 1}
 _LARGEST = 2**31 - 1
 
 
@@ -21,10 +27,10 @@ class HealthCheck:
     check_method: HealthCheckMethod = HealthCheckMethod.HTTP
     url: str | None = None
     command: str | None = None
-    initial_delay_seconds: int | None = None
+    initial_delay_seconds: int = DEFAULT_DELAY_SECONDS
     timeout_seconds: int | None = None
-    period_seconds: int | None = None
-    failure_threshold: int | None = None
+    period_seconds: int = DEFAULT_PERIOD_SECONDS
+    failure_threshold: int = DEFAULT_FAILURES
 
     def to_json(self) -> JsonObject:
         values: JsonObject = {
@@ -40,21 +46,19 @@ class HealthCheck:
 
 
 def read_health_check(node: JsonNode) -> HealthCheck | None:
-    fields = node.fields(("check_method", "url", "command", "protocol", *_SECONDS))
+    """What is not given has the default of inference-modelarts-0009; a command has none."""
+    fields = node.fields(("check_method", "url", "command", "protocol", *_LEAST))
     if "protocol" in fields:
         fields["protocol"].choice(("http",))
     chosen = fields["check_method"].choice(("HTTP", "EXEC")) if "check_method" in fields else None
     method = HealthCheckMethod(chosen or "HTTP")
-    needed = "url" if method is HealthCheckMethod.HTTP else "command"
-    if needed not in fields and isinstance(node.value, dict):
-        node.reject(f"A health check by {method} must have the key {needed}.", expected=needed)
-    counts = {key: _read_count(fields[key]) for key in _SECONDS if key in fields}
-    return HealthCheck(
-        method,
-        url=_read_url(fields["url"]) if "url" in fields else None,
-        command=fields["command"].text() if "command" in fields else None,
-        **counts,
-    )
+    url = _read_url(fields["url"]) if "url" in fields else None
+    command = fields["command"].text() if "command" in fields else None
+    if method is HealthCheckMethod.EXEC and command is None:
+        node.reject("A health check by EXEC must have the key command.", expected="command")
+    counts = {key: fields[key].whole_number(at_least=_LEAST[key], at_most=_LARGEST) for key in _LEAST if key in fields}
+    given = {key: count for key, count in counts.items() if count is not None}
+    return HealthCheck(method, url or (DEFAULT_URL if method is HealthCheckMethod.HTTP else None), command, **given)
 
 
 def _read_url(node: JsonNode) -> str | None:
@@ -62,14 +66,3 @@ def _read_url(node: JsonNode) -> str | None:
     if url is not None and not url.startswith("/"):
         node.refuse("an absolute path such as /health")
     return url
-
-
-def _read_count(node: JsonNode) -> int | None:
-    """A whole number; the specification writes it as a string."""
-    value = node.value
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) <= 12:
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
-        node.refuse(f"a whole number from 0 to {_LARGEST}")
-        return None
-    return value

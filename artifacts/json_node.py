@@ -3,20 +3,24 @@
 import json
 import math
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 from artifacts.problem import Findings, Problem, ProblemCode
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
 
+NO_SYNONYMS: Final[Mapping[str, str]] = MappingProxyType({})
 SHOWN_LENGTH = 100
 _POINTER_LENGTH = 1000
 _UNKNOWN_KEYS_SHOWN = 20
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_NUMBER_LENGTH = 60
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -50,6 +54,11 @@ def closest(text: str, known: Collection[str], *, cutoff: float = 0.75) -> str |
         return plain[_plain(text)]
     matches = get_close_matches(_plain(text), plain, n=1, cutoff=cutoff)
     return plain[matches[0]] if matches else None
+
+
+def _closest_key(key: str, known: Collection[str]) -> str | None:
+    """As `closest`, more careful with short keys: `export` is no misspelt `port`."""
+    return closest(key, known, cutoff=0.85) or closest(key, [name for name in known if len(name) > 4])
 
 
 def _plain(text: str) -> str:
@@ -106,28 +115,34 @@ class JsonNode:
         place = f"the value at {self.pointer}" if self.pointer else "the document"
         return f"In {self.file}, {place} must be {expected}; it is {shown(self.value)}."
 
-    def fields(self, known: Sequence[str], *, unused: Collection[str] = ()) -> dict[str, "JsonNode"]:
+    def fields(
+        self, known: Sequence[str], *, unused: Collection[str] = (), synonyms: Mapping[str, str] = NO_SYNONYMS
+    ) -> dict[str, "JsonNode"]:
         """The members by their right names; misspelt ones are understood and unknown ones left out, with a warning."""
+        if self.is_blank:
+            self.doubt_blank()
+            return {}
         if not isinstance(self.value, dict):
             self.refuse("an object")
             return {}
         found = {key: self.child(key, self.value[key]) for key in known if self.value.get(key) is not None}
         strange = [key for key in self.value if key not in known]
         for key in islice(strange, _UNKNOWN_KEYS_SHOWN):
-            self._understand(self.child(key, self.value[key]), found, known, unused)
+            meant = synonyms.get(key) or (None if key in unused else _closest_key(key, known))
+            self._understand(self.child(key, self.value[key]), found, meant, is_unused=key in unused)
         if len(strange) > _UNKNOWN_KEYS_SHOWN:
             self.doubt(f"{len(strange) - _UNKNOWN_KEYS_SHOWN} more keys of {self.file} are not known.")
         return found
 
     def _understand(
-        self, member: "JsonNode", found: dict[str, "JsonNode"], known: Sequence[str], unused: Collection[str]
+        self, member: "JsonNode", found: dict[str, "JsonNode"], meant: str | None, *, is_unused: bool
     ) -> None:
-        name, meant = shown(member.key), None if member.key in unused else closest(member.key, known)
+        name = shown(member.key)
         if meant is not None and meant not in found:
             if member.value is not None:
                 found[meant] = member
             member.warn_of_key(f"The key {name} is read as {shown(meant)}.", f"Write {shown(meant)}.")
-        elif member.key in unused:
+        elif is_unused:
             member.warn_of_key(f"The key {name} is not used.", None)
         else:
             member.warn_of_key(f"The key {name} is not known and is left out.", None)
@@ -136,7 +151,21 @@ class JsonNode:
         if self.findings.takes_warnings:
             self.findings.warn(Problem(ProblemCode.CONFIG_UNKNOWN_KEY, message, self.file, self.pointer, hint=hint))
 
+    @property
+    def is_blank(self) -> bool:
+        return isinstance(self.value, str) and not self.value.strip()
+
+    def doubt_blank(self) -> None:
+        self.doubt(f"The string at {self.pointer} is empty and is read as if it were not there.")
+
     def items(self, *, at_most: int) -> list["JsonNode"]:
+        """The entries. One object by itself is read as an array of it, an empty string as an empty array."""
+        if self.is_blank:
+            self.doubt_blank()
+            return []
+        if isinstance(self.value, dict):
+            self.doubt(f"The object at {self.pointer} is read as an array of it.", expected="an array")
+            return [self] if self.value else []
         if not isinstance(self.value, list):
             self.refuse("an array")
             return []
@@ -153,16 +182,39 @@ class JsonNode:
         if len(self.value) > at_most:
             self.reject(f"The string at {self.pointer} is longer than {at_most} characters.")
             return None
-        if not self.value.strip():
-            self.doubt(f"The string at {self.pointer} is empty and is read as if it were not there.")
+        if self.is_blank:
+            self.doubt_blank()
             return None
         return self.value.strip()
 
     def number(self) -> float | None:
+        """The number, or with a warning that of a string which is plainly one ("0.93")."""
+        if isinstance(self.value, str):
+            return self._written_number(self.value.strip())
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)) or not math.isfinite(self.value):
             self.refuse("a number")
             return None
         return float(self.value)
+
+    def _written_number(self, text: str) -> float | None:
+        if not text:
+            self.doubt_blank()
+            return None
+        if len(text) > _NUMBER_LENGTH or not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+            self.refuse("a number")
+            return None
+        self.doubt(f"The string {shown(text)} is read as a number.", expected="a number", hint=f"Write {text}.")
+        return float(text)
+
+    def whole_number(self, *, at_least: int, at_most: int) -> int | None:
+        """A whole number; the specification writes some as strings."""
+        value = self.value
+        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) <= 12:
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value <= at_most:
+            self.refuse(f"a whole number from {at_least} to {at_most}")
+            return None
+        return value
 
     def choice(self, allowed: Sequence[str]) -> str | None:
         """The one of `allowed` that the string is, or was obviously meant to be (with a warning)."""

@@ -1,6 +1,5 @@
 """From the bytes of a config.json to one JSON value: strict, bounded, and exact about where it breaks."""
 
-import codecs
 import json
 import re
 from collections import Counter
@@ -17,6 +16,15 @@ SIZE_LIMIT_BYTES = 1024 * 1024
 DEPTH_LIMIT = 64
 _SAVE_AS_UTF8 = "Save it as UTF-8."
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|-?Infinity|NaN|-?\d[\d.eE+-]*', re.DOTALL)
+# By the messages of the json module that say more than the text at their place does.
+_HINTS = {
+    "Extra data": "The document is complete before this: delete what follows, or a closing bracket too many.",
+    "Invalid control character": "A line break or a tab stands inside a string; write \\n or \\t.",
+    "Invalid \\escape": "A backslash inside a string is written twice: \\\\.",
+    "Invalid \\u": "\\u stands before four hexadecimal digits; a backslash by itself is written twice: \\\\.",
+}
+# Chinese keyboards and word processors write these in the place of JSON's own signs.
+_WIDE_SIGNS = {"，": ",", "：": ":", "；": ",", "、": ",", "“": '"', "”": '"', "‘": '"', "’": '"', "｛": "{", "｝": "}"}
 _CASE_SLIPS = {"True": "true", "False": "false", "None": "null", "TRUE": "true", "FALSE": "false", "NULL": "null"}
 
 
@@ -38,7 +46,7 @@ class _NumberRefused(ValueError):
 
 
 def parse_json(data: bytes, *, file: str) -> JsonDocument:
-    """Decodes UTF-8 (with or without a byte order mark), or UTF-16 and GBK with a warning, and parses strictly."""
+    """Decodes UTF-8 (with or without a byte order mark), or another encoding with a warning, and parses strictly."""
     findings = Findings()
     if len(data) > SIZE_LIMIT_BYTES:
         findings.refuse(_too_large(len(data), file))
@@ -74,9 +82,10 @@ def _decode(data: bytes, file: str, findings: Findings) -> str | None:
 
 
 def _encodings(data: bytes) -> list[tuple[str, str | None]]:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return [("utf-16", "UTF-16")]
-    return [("utf-8-sig", None), ("gb18030", "GBK")]
+    detected = json.detect_encoding(data)
+    if not detected.startswith("utf-8"):
+        return [(detected, detected[:6].upper())]
+    return [("utf-8-sig", None), ("gb18030", "GBK"), ("cp1252", "Windows-1252")]
 
 
 def _parse(text: str, file: str, findings: Findings) -> JsonNode | None:
@@ -93,7 +102,7 @@ def _parse(text: str, file: str, findings: Findings) -> JsonNode | None:
             text, object_pairs_hook=join, parse_int=_integer, parse_float=_real, parse_constant=_real
         )
     except json.JSONDecodeError as error:
-        findings.refuse(_broken(text, error.pos, file))
+        findings.refuse(_broken(error, file))
     except _NumberRefused as error:
         findings.refuse(_broken_number(text, error.literal, file))
     except RecursionError:
@@ -150,9 +159,9 @@ def _broken_number(text: str, literal: str, file: str) -> Problem:
     return _not_json(text, position, file, hint)
 
 
-def _broken(text: str, position: int, file: str) -> Problem:
-    position = _comma_before(text, position)
-    return _not_json(text, position, file, _broken_hint(text, position))
+def _broken(error: json.JSONDecodeError, file: str) -> Problem:
+    position = _comma_before(error.doc, error.pos)
+    return _not_json(error.doc, position, file, _broken_hint(error.doc, position, error.msg))
 
 
 def _not_json(text: str, position: int, file: str, hint: str) -> Problem:
@@ -171,13 +180,16 @@ def _comma_before(text: str, position: int) -> int:
     return len(before) - 1 if is_trailing else position
 
 
-def _broken_hint(text: str, position: int) -> str:
+def _broken_hint(text: str, position: int, message: str) -> str:
     rest = text[position:]
     if not text.strip():
         return "The file is empty; write the configuration as one JSON object."
     if not rest:
         return "The text ends too early: a bracket or a quote is not closed."
-    return _comment_hint(rest) or _token_hint(rest)
+    by_message = next((hint for start, hint in _HINTS.items() if message.startswith(start)), None)
+    if message.startswith("Expecting property name") and re.match(r"\w", rest):
+        return "A key without quotes was found; JSON keys stand in double quotes."
+    return _comment_hint(rest) or by_message or _token_hint(rest)
 
 
 def _comment_hint(rest: str) -> str | None:
@@ -195,6 +207,10 @@ def _token_hint(rest: str) -> str:
         return "A single quote was found; JSON strings stand in double quotes."
     if word and word.group() in _CASE_SLIPS:
         return f"{word.group()} was found; JSON writes {_CASE_SLIPS[word.group()]}."
+    if rest[0] in _WIDE_SIGNS:
+        return f"{rest[0]} was found; JSON writes {_WIDE_SIGNS[rest[0]]} here."
+    if rest[0].isspace() or not rest[0].isprintable():
+        return f"An invisible character (U+{ord(rest[0]):04X}) was found; delete it."
     if rest[0] == '"':
         return "A string was found where none may stand: look for a missing comma, colon or quote before it."
     return f"{shown(rest[:1])} was found where it may not stand: look for a missing comma, quote or bracket before it."

@@ -9,6 +9,7 @@ StoreError
 ├── UploadBusy          another request is writing the same part
 ├── PartSizeWrong       a part was sent with more or fewer bytes than it has
 ├── StoreDenied         the store refuses our credentials
+├── StoreFull           the store has no room, or its quota is used up
 └── StoreUnavailable    the store cannot be reached or fails
 """
 
@@ -85,6 +86,13 @@ class StoreDenied(StoreError):
         self.reason = reason
 
 
+class StoreFull(StoreError):
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(f"The object store {store!r} is full: {reason}.")
+        self.store = store
+        self.reason = reason
+
+
 class StoreUnavailable(StoreError):
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(f"The object store {store!r} is not available: {reason}.")
@@ -123,7 +131,7 @@ class StoredPart:
 class ObjectStore(Protocol):
     """A folder or an S3 bucket.
 
-    Every method may raise StoreUnavailable and StoreDenied, and InvalidKey where it takes a key.
+    Every method may raise StoreUnavailable and StoreDenied, InvalidKey where it takes a key, StoreFull where it writes.
     """
 
     @property

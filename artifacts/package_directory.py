@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from uuid import uuid4
 from artifacts import worker_thread
 from artifacts.blob import BlobStore
 from artifacts.byte_stream import HashedStream
-from artifacts.object_store import InvalidKey, check_key
+from artifacts.object_store import InvalidKey, ObjectNotFound, check_key
 
 LOCK_POLL_SECONDS = 0.1
 DIRECTORY_MODE = 0o755
@@ -34,10 +34,11 @@ class PackageEntry:
 
 
 class ArtifactDrift(Exception):
-    """A stored file is not the one that was imported."""
+    """A stored file is not the one that was imported: by its SHA-256, or since it is gone (`actual` is None)."""
 
-    def __init__(self, file: str, *, expected: str, actual: str) -> None:
-        super().__init__(f"The stored file {file!r} has SHA-256 {actual} instead of {expected}.")
+    def __init__(self, file: str, *, expected: str, actual: str | None) -> None:
+        found = f"has SHA-256 {actual} instead of {expected}" if actual else f"with SHA-256 {expected} is gone"
+        super().__init__(f"The stored file {file!r} {found}.")
         self.file = file
         self.expected = expected
         self.actual = actual
@@ -47,7 +48,7 @@ async def materialise(blobs: BlobStore, files: Sequence[PackageEntry], directory
     """Makes `directory` hold exactly these files, readable by everybody; leaves it alone where it does already.
 
     Several processes may ask for the same directory. One that holds anything else is replaced, never written into.
-    Raises ArtifactDrift, ObjectNotFound, InvalidKey for a path that leads outside, and OSError for the disk's failures.
+    Raises ArtifactDrift, InvalidKey for a path that leads outside, OSError for the disk's failures, and StoreError.
     """
     _check_paths(files)
     async with _locked(directory):
@@ -64,6 +65,15 @@ async def materialise(blobs: BlobStore, files: Sequence[PackageEntry], directory
             await worker_thread.run(_discard_partials, directory)
 
 
+async def discard(directory: Path, *, unless: Callable[[], Awaitable[bool]]) -> bool:
+    """Removes a directory that can be laid out again. `unless` is asked while nobody can be laying it out."""
+    async with _locked(directory):
+        if await unless():
+            return False
+        await worker_thread.run(_discard, directory)
+    return True
+
+
 def _check_paths(files: Sequence[PackageEntry]) -> None:
     paths = {entry.path for entry in files}
     if len(paths) < len(files):
@@ -77,10 +87,13 @@ def _check_paths(files: Sequence[PackageEntry]) -> None:
 async def _fetch(blobs: BlobStore, entry: PackageEntry, partial: Path) -> None:
     path = partial / entry.path
     await worker_thread.run(_create, path, partial)
-    async with aclosing(blobs.read(entry.sha256)) as chunks:
-        stream = HashedStream(chunks)
-        async for chunk in stream:
-            await worker_thread.run(_append, path, chunk)
+    try:
+        async with aclosing(blobs.read(entry.sha256)) as chunks:
+            stream = HashedStream(chunks)
+            async for chunk in stream:
+                await worker_thread.run(_append, path, chunk)
+    except ObjectNotFound as failure:
+        raise ArtifactDrift(entry.path, expected=entry.sha256, actual=None) from failure
     if stream.sha256 != entry.sha256:
         raise ArtifactDrift(entry.path, expected=entry.sha256, actual=stream.sha256)
 

@@ -14,11 +14,15 @@ from artifacts.object_store import (
     ObjectNotFound,
     StoreDenied,
     StoreError,
+    StoreFull,
     StoreUnavailable,
     UploadNotFound,
 )
 
 UNAVAILABLE_CODES = frozenset({"NoSuchBucket", "PermanentRedirect", "RequestTimeout", "SlowDown"})
+# Ceph's, MinIO's and those of other look-alikes; S3 itself is never full.
+FULL_CODES = frozenset({"QuotaExceeded", "InsufficientCapacity", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"})
+INSUFFICIENT_STORAGE = 507
 DENIED_CODES = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
 
 
@@ -46,6 +50,8 @@ def _failure(error: ClientError, store: str, key: str, upload_id: str) -> StoreE
         return UploadNotFound(upload_id)
     if code == "KeyTooLongError":
         return InvalidKey(key, "it is too long for the store")
+    if code in FULL_CODES or status == INSUFFICIENT_STORAGE:
+        return StoreFull(store, code)
     if code in UNAVAILABLE_CODES or status >= 500:
         return StoreUnavailable(store, code)
     if code in DENIED_CODES or status in (401, 403):

@@ -7,17 +7,23 @@ from asyncpg import Record
 
 from db.connection import Connection, Queryable, is_storable
 
-COLUMNS = "id, workspace_id, name, last_version_number, version_count, revision, created_at, created_by"
+COLUMNS = """id, workspace_id, name, publisher_model_id, last_version_number, version_count, revision, created_at,
+    created_by, deleted_at"""
 # One statement makes the model or finds it, and gives out the version's number: the one asked for, or the highest ever
 # used plus one patch. Concurrent importers of one name wait for one another here, so their numbers have no gap.
+# A deleted model is there again with its next import, and its numbers go on.
 NEXT_VERSION = """
 INSERT INTO model (workspace_id, name, created_by, last_version_number, version_count)
 VALUES ($1, $2, $3, coalesce($4, 1), 1)
 ON CONFLICT (workspace_id, name) DO UPDATE
 SET last_version_number = greatest(model.last_version_number, coalesce($4, model.last_version_number + 1)),
     version_count = model.version_count + 1,
-    revision = model.revision + 1
-RETURNING id, coalesce($4, last_version_number) AS version_number, last_version_number
+    revision = model.revision + 1,
+    publisher_model_id = CASE WHEN model.deleted_at IS NULL THEN model.publisher_model_id END,
+    deleted_at = NULL,
+    deleted_by = NULL
+RETURNING id, coalesce($4, last_version_number) AS version_number, last_version_number,
+    publisher_model_id IS NOT NULL AS is_subscribed
 """
 FIND = f"""
 SELECT {COLUMNS}
@@ -25,15 +31,32 @@ FROM model
 WHERE workspace_id = $1
 AND (id = $2 OR name = $3)
 """
+LOCK_BY_NAME = """
+SELECT id, name, revision, publisher_model_id IS NOT NULL AS is_subscribed, deleted_at
+FROM model
+WHERE workspace_id = $1
+AND name = $2
+FOR UPDATE
+"""
+TOUCH = """
+UPDATE model
+SET revision = revision + 1
+WHERE workspace_id = $1
+AND id = $2
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class NewNumber:
-    """The number that was given out, and the highest that the model has used with it."""
+    """The number that was given out, and the highest that the model has used with it.
+
+    A model that `is_subscribed` takes no imports: whoever was given a number of it must not keep it.
+    """
 
     model_id: UUID
     version_number: int
     last_version_number: int
+    is_subscribed: bool
 
 
 async def next_version(
@@ -41,7 +64,7 @@ async def next_version(
 ) -> NewNumber:
     row = await connection.fetchrow(NEXT_VERSION, workspace_id, name, created_by, version_number)
     assert row is not None
-    return NewNumber(row["id"], row["version_number"], row["last_version_number"])
+    return NewNumber(row["id"], row["version_number"], row["last_version_number"], row["is_subscribed"])
 
 
 async def find(
@@ -50,3 +73,13 @@ async def find(
     if name is not None and not is_storable(name):
         return None
     return await connection.fetchrow(FIND, workspace_id, model_id, name)
+
+
+async def lock_by_name(connection: Connection, workspace_id: UUID, name: str) -> Record | None:
+    """The model, deleted or not. Who changes which versions it has, or where its aliases point, locks it first."""
+    return await connection.fetchrow(LOCK_BY_NAME, workspace_id, name) if is_storable(name) else None
+
+
+async def touch(connection: Connection, workspace_id: UUID, model_id: UUID) -> None:
+    """Count a change."""
+    await connection.execute(TOUCH, workspace_id, model_id)

@@ -19,6 +19,16 @@ FROM operation
 WHERE workspace_id = $1
 AND id = $2
 """
+FIND_UNDER_WAY = f"""
+SELECT {COLUMNS}
+FROM operation
+WHERE workspace_id = $1
+AND subject_id = $2
+AND kind = $3
+AND state IN ('QUEUED', 'RUNNING')
+ORDER BY id
+LIMIT 1
+"""
 # The queue gives a handler only the operation's id; the row says whose it is.
 CLAIM = f"""
 UPDATE operation
@@ -108,6 +118,11 @@ async def insert(connection: Connection, workspace_id: UUID, kind: str, subject_
 
 async def find(connection: Queryable, workspace_id: UUID, operation_id: UUID) -> Record | None:
     return await connection.fetchrow(FIND, workspace_id, operation_id)
+
+
+async def find_under_way(connection: Queryable, workspace_id: UUID, subject_id: UUID, kind: str) -> Record | None:
+    """The operation of a kind on a subject that has not ended yet."""
+    return await connection.fetchrow(FIND_UNDER_WAY, workspace_id, subject_id, kind)
 
 
 async def claim(connection: Queryable, operation_id: UUID) -> Record | None:

@@ -10,7 +10,8 @@ from db.connection import Connection, Queryable, is_storable
 
 VERSION_COLUMNS = """id, workspace_id, training_job_id, number, name, status, status_message, algorithm_kind,
     built_in_algorithm, ai_engine, ai_engine_version, image, parameters, metrics, architecture, region,
-    output_store, output_key, is_output_assigned, started_at, finished_at, revision, created_at, created_by"""
+    output_store, output_key, is_output_assigned, output_object_count, started_at, finished_at, revision, created_at,
+    created_by"""
 # One statement makes the job or finds it, and gives out its next version number: concurrent callers wait here.
 NEXT_NUMBER = """
 INSERT INTO training_job (workspace_id, name, description, created_by, last_version_number)
@@ -21,13 +22,17 @@ SET last_version_number = training_job.last_version_number + 1,
     revision = training_job.revision + 1
 RETURNING id, last_version_number
 """
+# An assigned output is nobody's before, so that it is known to be empty.
 INSERT_VERSION = f"""
 INSERT INTO training_job_version (
     workspace_id, training_job_id, number, status, algorithm_kind, built_in_algorithm, ai_engine, ai_engine_version,
     image, parameters, metrics, architecture, region, output_store, output_key, is_output_assigned,
-    started_at, finished_at, created_by
+    output_object_count, output_size_bytes, output_checked_at, started_at, finished_at, created_by
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+VALUES (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+    CASE WHEN $16 THEN 0 END, CASE WHEN $16 THEN 0 END, CASE WHEN $16 THEN now() END, $17, $18, $19
+)
 RETURNING {VERSION_COLUMNS}
 """
 REPORT = f"""
@@ -47,6 +52,27 @@ SELECT {VERSION_COLUMNS}
 FROM training_job_version
 WHERE workspace_id = $1
 AND id = $2
+"""
+FIND_OUTPUT = """
+SELECT id, workspace_id, status, output_store, output_key, output_object_count, now() AS read_at
+FROM training_job_version
+WHERE workspace_id = $1
+AND id = $2
+"""
+# Who began to look last knows best, whoever is done first.
+SET_CONTENTS = """
+UPDATE training_job_version
+SET output_object_count = $3, output_size_bytes = $4, output_modified_at = $5, output_checked_at = $6
+WHERE workspace_id = $1
+AND id = $2
+AND (output_checked_at IS NULL OR output_checked_at <= $6)
+"""
+FORGET_EMPTY_CONTENTS = """
+UPDATE training_job_version
+SET output_object_count = NULL, output_size_bytes = NULL, output_modified_at = NULL, output_checked_at = NULL
+WHERE workspace_id = $1
+AND id = $2
+AND output_object_count = 0
 """
 FIND_VERSION_BY_NAME = """
 SELECT training_job_version.id
@@ -108,6 +134,20 @@ class Report:
     finished_at: datetime | None
 
 
+@dataclass(slots=True)
+class Contents:
+    """What lies in an output, summed up; `modified_at` is when the newest object was written."""
+
+    object_count: int = 0
+    size_bytes: int = 0
+    modified_at: datetime | None = None
+
+    def add(self, size_bytes: int, modified_at: datetime) -> None:
+        self.object_count += 1
+        self.size_bytes += size_bytes
+        self.modified_at = max(self.modified_at or modified_at, modified_at)
+
+
 async def next_number(
     connection: Connection, workspace_id: UUID, name: str, description: str | None, created_by: str
 ) -> tuple[UUID, int]:
@@ -164,6 +204,33 @@ async def find_version(connection: Queryable, workspace_id: UUID, version_id: UU
 
 async def lock_version(connection: Connection, workspace_id: UUID, version_id: UUID) -> Record | None:
     return await connection.fetchrow(LOCK_VERSION, workspace_id, version_id)
+
+
+async def find_output(connection: Queryable, workspace_id: UUID, version_id: UUID) -> Record:
+    """Where a version's output is, how many objects it was last seen to hold, and what time it is now."""
+    row = await connection.fetchrow(FIND_OUTPUT, workspace_id, version_id)
+    assert row is not None
+    return row
+
+
+async def set_contents(
+    connection: Queryable, workspace_id: UUID, version_id: UUID, contents: Contents, looked_at: datetime
+) -> None:
+    """Keep what a look found that began at this moment, by Postgres' clock; a later look's findings stay."""
+    await connection.execute(
+        SET_CONTENTS,
+        workspace_id,
+        version_id,
+        contents.object_count,
+        contents.size_bytes,
+        contents.modified_at,
+        looked_at,
+    )
+
+
+async def forget_empty_contents(connection: Queryable, workspace_id: UUID, version_id: UUID) -> None:
+    """That an output was empty says nothing any more where another look could not be had."""
+    await connection.execute(FORGET_EMPTY_CONTENTS, workspace_id, version_id)
 
 
 async def find_version_id(connection: Queryable, workspace_id: UUID, job_name: str, number: int) -> UUID | None:

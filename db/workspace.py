@@ -27,6 +27,22 @@ SELECT id, name, created_at
 FROM workspace
 WHERE name = $1
 """
+SETTINGS = """
+SELECT suspicious_pickles, unknown_pickles, unscanned_files, revision
+FROM workspace
+WHERE id = $1
+"""
+LOCK = """
+SELECT suspicious_pickles, unknown_pickles, unscanned_files, revision
+FROM workspace
+WHERE id = $1
+FOR NO KEY UPDATE
+"""
+CHOOSE = """
+UPDATE workspace
+SET suspicious_pickles = $2, unknown_pickles = $3, unscanned_files = $4, revision = revision + 1
+WHERE id = $1
+"""
 GRANT = """
 INSERT INTO granted_prefix (workspace_id, store, prefix)
 VALUES ($1, $2, $3)
@@ -93,6 +109,31 @@ async def find(connection: Queryable, name: str) -> Record | None:
 
 async def list_all(connection: Queryable) -> list[Record]:
     return await connection.fetch(LIST)
+
+
+async def settings(connection: Queryable, workspace_id: UUID) -> Record:
+    """What the workspace chose, and its revision."""
+    row = await connection.fetchrow(SETTINGS, workspace_id)
+    assert row is not None
+    return row
+
+
+async def lock(connection: Connection, workspace_id: UUID) -> Record:
+    """The same, locked until the transaction ends. What refers to the workspace can still be inserted meanwhile."""
+    row = await connection.fetchrow(LOCK, workspace_id)
+    assert row is not None
+    return row
+
+
+async def choose(
+    connection: Connection,
+    workspace_id: UUID,
+    *,
+    suspicious_pickles: str | None,
+    unknown_pickles: str | None,
+    unscanned_files: str | None,
+) -> None:
+    await connection.execute(CHOOSE, workspace_id, suspicious_pickles, unknown_pickles, unscanned_files)
 
 
 async def grant(connection: Queryable, workspace_id: UUID, store: str, prefix: str) -> None:

@@ -3,8 +3,9 @@
 import hashlib
 import platform
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -144,6 +145,12 @@ class Engine(Protocol):
         """Makes the environment ready, telling `log` each line; a no-op when it is. Raises BuildFailed."""
 
     async def is_built(self, environment: EnvironmentSpecification) -> bool: ...
+
+    async def discard_environments(self, *, kept: Collection[str], older_than: timedelta) -> list[str]:
+        """Removes environments last used longer ago, and returns their names.
+
+        Those whose EnvironmentSpecification.digest is in `kept` stay, as do those being built or used by an instance.
+        """
 
     async def start(self, instance: InstanceSpecification) -> None:
         """Starts an instance and returns at once; `statuses` says when it is ready."""

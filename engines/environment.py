@@ -1,19 +1,22 @@
 """Builds environments: one folder per set of dependencies, built once, by one process, and never by running it."""
 
 import asyncio
+import errno
 import fcntl
 import hashlib
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
-from engines.build_failure import build_failure
+from engines.build_failure import build_failure, disk_full, is_disk_full, out_of_time
 from engines.command import run
 from engines.engine import BuildFailed, EngineError, EnvironmentSpecification
+from engines.environment_housekeeping import discard, is_complete, note_use, record_completion
 from engines.package_source import PackageSource, base_interpreter, complete, python_with_pip
 from engines.resolution import (
     Installer,
@@ -27,9 +30,11 @@ from engines.resolution import (
 )
 from engines.runtime_catalogue import INSTALLED
 
-COMPLETE = ".complete"
 LOCK_POLL_SECONDS = 0.1
 SITE_PACKAGES = Path("lib", INSTALLED, "site-packages")
+# Packages that other environments still have stay on the disk through them; only a later build downloads them again.
+PRUNE = ("cache", "prune", "--ci", "--no-config", "--color", "never")
+PRUNE_SECONDS = 120
 SERVING_PATH = "zzz_modelyard_serving.pth"
 
 
@@ -42,9 +47,33 @@ class EnvironmentStore:
     source: PackageSource
 
     async def is_built(self, environment: EnvironmentSpecification) -> bool:
-        """Whether the environment is there, whole."""
+        """Whether the environment is there, whole; who asks is about to use it, so that no housekeeping removes it."""
         folder = await asyncio.to_thread(self.folder, environment)
-        return _is_complete(folder)
+        with suppress(OSError):
+            note_use(folder)
+        return is_complete(folder)
+
+    async def discard(self, *, kept: Collection[str], used: Collection[str], older_than: timedelta) -> list[str]:
+        """Removes environments last used longer ago, but for those of `kept` digests and of `used` folder names.
+
+        Returns the names of the folders that it removed.
+        """
+        # Without an environment yet that refers to them, these libraries may be what a build goes on with.
+        named = {*used, self.serving_folder().name}
+        seconds = older_than.total_seconds()
+        removed = await asyncio.to_thread(discard, self.directory, kept=kept, used=named, older_than_seconds=seconds)
+        if removed:
+            await self._prune_cache()
+        return removed
+
+    async def _prune_cache(self) -> None:
+        """Frees what was removed: an environment's files are links to those in the installer's cache.
+
+        A build that goes on has its way with the cache; then the next removal prunes it.
+        """
+        command = Installer(_uv(), self.directory / ".cache", self.source).uv_command(PRUNE)
+        with suppress(TimeoutError):
+            await run(command, timeout_seconds=PRUNE_SECONDS)
 
     def folder(self, environment: EnvironmentSpecification) -> Path:
         """Where the environment is or will be; other serving libraries make it another one."""
@@ -65,16 +94,24 @@ class EnvironmentStore:
             log("The environment is there already.")
             return
         source = await complete(self.source)
-        request = Request(
-            environment.requirements, environment.wheels, lambda line: log(source.redact(line)), timeout_seconds
-        )
+        said: list[str] = []
+
+        def hear(line: str) -> None:
+            said.append(line)
+            log(source.redact(line))
+
+        request = Request(environment.requirements, environment.wheels, hear, timeout_seconds)
         installer = Installer(_uv(), self.directory / ".cache", source)
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._build_serving(installer, request)
-                await self._build_environment(installer, request, await asyncio.to_thread(self.folder, environment))
+                await self._build_environment(installer, request, environment)
         except TimeoutError:
-            raise BuildFailed(f"The environment was not built within {timeout_seconds:g} s.") from None
+            raise out_of_time(timeout_seconds, said, environment.requirements) from None
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise disk_full(None, ()) from error
 
     async def _build_serving(self, installer: Installer, request: Request) -> None:
         folder = self.serving_folder()
@@ -85,9 +122,12 @@ class EnvironmentStore:
                 await _install_hashed(
                     replace(installer, lock=lock), pinned, self.serving_requirements, folder / "site-packages"
                 )
-                (folder / COMPLETE).touch()
+                record_completion(folder, self._serving_digest())
 
-    async def _build_environment(self, installer: Installer, request: Request, folder: Path) -> None:
+    async def _build_environment(
+        self, installer: Installer, request: Request, environment: EnvironmentSpecification
+    ) -> None:
+        folder = await asyncio.to_thread(self.folder, environment)
         async with self._once(folder, request.log) as lock:
             if lock is None:
                 request.log("The environment is there already.")
@@ -99,7 +139,7 @@ class EnvironmentStore:
             # that what the package asks for comes first on sys.path.
             serving = os.path.relpath(self.serving_folder() / "site-packages", folder / SITE_PACKAGES)
             (folder / SITE_PACKAGES / SERVING_PATH).write_text(f"{serving}\n")
-            (folder / COMPLETE).touch()
+            record_completion(folder, await asyncio.to_thread(lambda: environment.digest))
             request.log("The environment is built.")
 
     @asynccontextmanager
@@ -109,7 +149,7 @@ class EnvironmentStore:
         descriptor = os.open(folder.with_name(f"{folder.name}.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             await _lock(descriptor, log)
-            if _is_complete(folder):
+            if is_complete(folder):
                 yield None
             else:
                 await asyncio.to_thread(_clear, folder)
@@ -142,6 +182,8 @@ async def _lock(descriptor: int, log: Callable[[str], None]) -> None:
 async def _create(installer: Installer, request: Request, folder: Path) -> None:
     arguments = ("venv", "--no-project", "--no-config", "--color", "never", "--python", base_interpreter(), str(folder))
     result = await run(installer.uv_command(arguments), timeout_seconds=request.timeout_seconds)
+    if result.exit_code != 0 and is_disk_full(result.errors):
+        raise disk_full(None, ())
     if result.exit_code != 0:
         raise BuildFailed(f"No virtual environment could be made: {result.errors.strip()[-500:]}")
 
@@ -196,10 +238,6 @@ async def _pip_install(
 def _into(target: Path) -> list[str]:
     # --target with the base interpreter: the new environment's own would run the .pth files of what it was given.
     return ["pip", "install", "--python", base_interpreter(), "--target", str(target), "--compile-bytecode"]
-
-
-def _is_complete(folder: Path) -> bool:
-    return (folder / COMPLETE).exists()
 
 
 def _clear(folder: Path) -> None:

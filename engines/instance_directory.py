@@ -20,7 +20,8 @@ SOCKET, RUN, TEMPORARY, APIS, RECORD = "s", "run", "tmp", "apis.json", "instance
 class InstanceRecord:
     """What a later server needs to take the instance over, or to clear it away.
 
-    `holder` is the name its user id is claimed under; `log_offset_bytes` is where its own part of the log begins.
+    `holder` is the name its user id is claimed under; `log_offset_bytes` is where its own part of the log begins;
+    `environment` is the name of its environment's folder, empty for one of an earlier server that did not note it.
     """
 
     instance_id: str
@@ -31,6 +32,7 @@ class InstanceRecord:
     socket_directory: str
     process: ProcessIdentity
     log_offset_bytes: int
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

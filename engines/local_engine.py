@@ -4,7 +4,8 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import timedelta
 from pathlib import Path
 
 from engines.control_group import ControlGroup, delegated_group
@@ -104,16 +105,22 @@ class LocalEngine:
         """See Engine.is_built."""
         return await self._environments.is_built(environment)
 
+    async def discard_environments(self, *, kept: Collection[str], older_than: timedelta) -> list[str]:
+        """See Engine.discard_environments."""
+        used = {instance.record.environment for instance in self._instances.values()}
+        return await self._environments.discard(kept=kept, used=used, older_than=older_than)
+
     async def start(self, instance: InstanceSpecification) -> None:
         """See Engine.start. Raises EngineError also when the environment is not built, or the instance runs already."""
         self._check_start(instance)
         if not await self.is_built(instance.environment):
             raise EngineError("The environment of the instance is not built.")
         await self.stop(instance.instance_id, grace_seconds=0)
+        environment = await asyncio.to_thread(self._environments.folder, instance.environment)
         user = await asyncio.to_thread(self._claim_user, instance.instance_id)
         try:
-            directory, plan = await asyncio.to_thread(self._prepare_start, instance, user)
-            writing = self._launch(instance, directory, user)
+            directory, plan = await asyncio.to_thread(self._prepare_start, instance, environment, user)
+            writing = self._launch(instance, directory, environment, user)
         except BaseException:
             if user is not None:
                 user.release()
@@ -199,7 +206,9 @@ class LocalEngine:
     def _claim_user(self, instance_id: str) -> UserClaim | None:
         return claim(self._users, self._opened().holder(instance_id)) if self._active_isolation().needs_user else None
 
-    def _prepare_start(self, instance: InstanceSpecification, user: UserClaim | None) -> tuple[InstanceDirectory, Plan]:
+    def _prepare_start(
+        self, instance: InstanceSpecification, environment: Path, user: UserClaim | None
+    ) -> tuple[InstanceDirectory, Plan]:
         user_id = None if user is None else user.user_id
         folder = self._opened().instances / instance.instance_id
         group = self._group(instance.instance_id)
@@ -210,7 +219,7 @@ class LocalEngine:
             instance,
             isolation=self._active_isolation(),
             directory=directory,
-            environment=self._environments.folder(instance.environment),
+            environment=environment,
             installation=self._opened(),
             serving=self._environments.serving_folder(),
             user_id=user_id,
@@ -218,7 +227,9 @@ class LocalEngine:
         )
         return directory, launch_plan(self._active_isolation(), confinement)
 
-    def _launch(self, instance: InstanceSpecification, directory: InstanceDirectory, user: UserClaim | None) -> int:
+    def _launch(
+        self, instance: InstanceSpecification, directory: InstanceDirectory, environment: Path, user: UserClaim | None
+    ) -> int:
         """Starts the instance's launcher and returns the descriptor at which it waits for its plan."""
         log = self._log(instance.instance_id)
         log_offset_bytes = log.size()
@@ -236,6 +247,7 @@ class LocalEngine:
             socket_directory=str(directory.socket_directory),
             process=process,
             log_offset_bytes=log_offset_bytes,
+            environment=environment.name,
         )
         # Recorded before it is told what to run: no crash of ours leaves a process that nobody knows.
         try:

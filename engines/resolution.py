@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from engines.build_failure import build_failure, is_resolution_failure, requirement_of
+from engines.build_failure import build_failure, is_disk_full, is_resolution_failure, requirement_of
 from engines.command import Command, run
 from engines.engine import BuildFailed
 from engines.package_source import PackageSource, base_interpreter, python_with_pip
@@ -130,7 +130,7 @@ async def uv(installer: Installer, arguments: Sequence[str], request: Request) -
     if result.exit_code == 0:
         return result.output
     errors = installer.source.redact(result.errors)
-    if is_resolution_failure(errors) or python_with_pip() is None:
+    if is_resolution_failure(errors) or is_disk_full(errors) or python_with_pip() is None:
         raise build_failure(errors, request.requirements)
     raise UvError(errors)
 

@@ -7,6 +7,7 @@ import strawberry
 
 from artifacts.ai_engine import AiEngine
 from engines.runtime_catalogue import runtimes as catalogue
+from gql.context import Info
 from gql.described_enum import described_enum
 
 described_enum(
@@ -47,10 +48,22 @@ class Runtime:
     is_default: bool = strawberry.field(description="Whether packages that ask for none get it.")
     is_available: bool = strawberry.field(description="Whether this installation can run it.")
     reason: str | None = strawberry.field(description="Why it is not available, where it is not.")
-    requirements: list[str] = strawberry.field(description="The libraries that it brings, as pip requirements.")
+    interpreter: str | None = strawberry.field(
+        description="The interpreter that packages get which ask for it; null where they get none."
+    )
+    requirements: list[str] = strawberry.field(
+        description="The libraries that packages get which ask for it, as pip requirements."
+    )
+    nearest: str | None = strawberry.field(
+        description="Where it is not available, the one that an importer could name in its place, if any."
+    )
+    maps_to: str | None = strawberry.field(
+        description="The one that packages get in its place because the operator chose so (MODELYARD_RUNTIME_MAP)."
+    )
 
 
 def runtimes(
+    info: Info,
     ai_engine: Annotated[AiEngine | None, strawberry.argument(description="Only those for this engine.")] = None,
 ) -> list[Runtime]:
     return [
@@ -60,7 +73,10 @@ def runtimes(
             is_default=entry.is_default,
             is_available=entry.is_available,
             reason=entry.reason,
+            interpreter=entry.interpreter,
             requirements=list(entry.requirements),
+            nearest=entry.nearest,
+            maps_to=entry.maps_to,
         )
-        for entry in catalogue(ai_engine)
+        for entry in catalogue(ai_engine, info.context.installation.rules.runtime_map)
     ]

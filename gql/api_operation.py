@@ -6,6 +6,8 @@ from typing import Any
 import strawberry
 from strawberry.scalars import JSON
 
+from resolvers.api_choice import ApiChoice
+
 
 @strawberry.type(description="A parameter of a model's request or answer.")
 class ApiParameter:
@@ -39,4 +41,32 @@ class ApiOperation:
                 "inputs": [ApiParameter(**parameter) for parameter in api["inputs"]],
                 "outputs": [ApiParameter(**parameter) for parameter in api["outputs"]],
             }
+        )
+
+
+@strawberry.input(description="One way to ask a model.")
+class ApiOperationInput:
+    url: str = strawberry.field(default="/", description="The path. Only a container image may have other ones than /.")
+    method: str = strawberry.field(default="POST", description="POST or GET.")
+    protocol: str | None = strawberry.field(default=None, description="http or https.")
+    request_content_type: str | None = strawberry.field(
+        default=None, description="What it is sent: application/json or multipart/form-data."
+    )
+    response_content_type: str | None = strawberry.field(default=None, description="What it answers.")
+    request_schema: JSON | None = strawberry.field(
+        default=None, description="The request as a JSON Schema; its top-level properties are the input parameters."
+    )
+    response_schema: JSON | None = strawberry.field(
+        default=None, description="The answer as a JSON Schema; its top-level properties are the output parameters."
+    )
+
+    def read(self) -> ApiChoice:
+        return ApiChoice(
+            self.url,
+            self.method,
+            self.protocol,
+            self.request_content_type,
+            self.response_content_type,
+            self.request_schema,
+            self.response_schema,
         )

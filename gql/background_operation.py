@@ -40,6 +40,8 @@ described_enum(
     description="What an operation does.",
     values={
         "IMPORT_MODEL": "Imports a model version.",
+        "VERIFY_MODEL_VERSION": "Reads a version's stored files again and compares them with its manifest.",
+        "CLEAN_UP": "Lets go of what nobody needs any more.",
         "DEPLOY_SERVICE": "Deploys a new service.",
         "START_SERVICE": "Starts a stopped service.",
         "STOP_SERVICE": "Stops a service.",

@@ -35,6 +35,9 @@ INTROSPECTION_COST = 10_000
 # A count looks at up to ten thousand rows.
 COUNTS = frozenset({"totalCount", "totalCountIsExact"})
 COUNT_COST = 100
+# A facet looks at every version.
+FACETS = "Facets"
+FACET_COST = 500
 
 
 def operation_cost(
@@ -47,7 +50,7 @@ def operation_cost(
 
     The document must be valid against the schema. `first` and `last` multiply what is below them; so does the length of
     a list that a list is asked by (`nodes(ids:)`), and a guess for a list of objects without a page size. A count costs
-    `COUNT_COST`, one look at the schema itself `INTROSPECTION_COST`.
+    `COUNT_COST`, a facet `FACET_COST`, one look at the schema itself `INTROSPECTION_COST`.
     """
     root = schema.get_root_type(operation.operation)
     if root is None:
@@ -132,10 +135,11 @@ class _Pricing:
         if node.name.value in COUNTS and parent.name.endswith("Connection"):
             return _Price(once=COUNT_COST)
         definition = self.schema.get_field(parent, node.name.value) if is_composite_type(parent) else None
+        own = FACET_COST if parent.name.endswith(FACETS) and not node.name.value.startswith("__") else 1
         if definition is None or node.selection_set is None:
-            return _Price(1)
+            return _Price(own)
         below = self.selection_set(node.selection_set, get_named_type(definition.type))
-        return _Price(min(SATURATED, 1 + below.of_items(self.item_count(node, definition, parent))))
+        return _Price(min(SATURATED, own + below.of_items(self.item_count(node, definition, parent))))
 
     def item_count(self, node: FieldNode, definition: GraphQLField, parent: GraphQLNamedType) -> int:
         given = {

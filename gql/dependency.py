@@ -4,7 +4,7 @@ import strawberry
 
 from artifacts.dependency import Restraint
 from gql.described_enum import described_enum
-from resolvers.model import DependencyChoice
+from resolvers.dependency_choice import DependencyChoice
 
 described_enum(
     Restraint,

@@ -19,6 +19,8 @@ class Prefix(StrEnum):
     BACKGROUND_OPERATION = "opn"
     SERVICE_INSTANCE = "ins"
     WORKSPACE = "wsp"
+    MARKET_LISTING = "lst"
+    MARKET_SUBSCRIPTION = "sub"
 
 
 FORM = re.compile(f"({'|'.join(Prefix)})_([0-9a-f]{{32}})")

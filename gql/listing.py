@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import reduce
+from dataclasses import replace
+from functools import partial, reduce
 from operator import getitem
 from typing import Any, Protocol, TypeAlias
 
@@ -15,10 +16,11 @@ from gql.connection import LARGEST_PAGE, USUAL_PAGE
 from gql.context import Context
 from gql.cursor import cursor_key
 from gql.definition import input_field, python_name
-from gql.filter import Choice, OrderDirection, Restriction, choice_of, restriction_of
+from gql.filter import Argument, Choice, OrderDirection, Restriction, choice_of, restriction_of
 from gql.identifier import Prefix, decode
-from gql.mapping import ToMany
+from gql.mapping import Tally, ToMany
 
+IN_NO_ORDER = ()
 Arguments: TypeAlias = Mapping[str, Any]
 Definitions: TypeAlias = Mapping[str, GraphQLArgument] | Mapping[str, GraphQLInputField]
 Read: TypeAlias = Callable[[Arguments, Context], object]
@@ -49,13 +51,41 @@ def filtered(source: Source, definitions: Definitions, arguments: Arguments, bin
         for name, value in given.items()
         if value is not None
     )
+    if source.conditions:
+        # An index has a parent's rows side by side in an order, and no index those of them that a filter leaves.
+        conditions = tuple(replace(condition, orders=IN_NO_ORDER) for condition in conditions)
     return Source(source.view, source.conditions + conditions, source.order)
 
 
+def chosen(
+    source: Source, choosers: Mapping[str, Argument], definitions: Definitions, arguments: Arguments, bind: Bind
+) -> Source:
+    """What a field's own arguments leave of a source."""
+    conditions = tuple(
+        Condition(rule.column, rule.comparison, bind(rule.type, _given_or_usual(name, chooser, rule)))
+        for name, chooser in ((name, choosers[python_name(each)]) for name, each in definitions.items())
+        for rule in chooser.restrictions
+        if arguments.get(name) is not None or chooser.if_left_out is not None
+    )
+    return Source(source.view, source.conditions + conditions, source.order)
+
+
+def _given_or_usual(name: str, chooser: Argument, rule: Restriction) -> Read:
+    def read(arguments: Arguments, context: Context) -> object:
+        given = arguments.get(name)
+        return chooser.if_left_out if given is None else _item(rule, given, context)
+
+    return read
+
+
+def _item(rule: Restriction, value: Any, context: Context) -> object:
+    """What a row's column is compared with, for what was given. Raises what `read` raises, and Unmatchable."""
+    made = rule.read(value, context) if rule.read else value
+    return storable(made) if isinstance(made, str) else made
+
+
 def _restricted(name: str, rule: Restriction, value: object, bind: Bind) -> Condition:
-    def item(value: Any, context: Context) -> object:
-        made = rule.read(value, context) if rule.read else value
-        return storable(made) if isinstance(made, str) else made
+    item = partial(_item, rule)
 
     def items(arguments: Arguments, context: Context) -> list[object]:
         values = arguments["filter"][name]
@@ -66,13 +96,15 @@ def _restricted(name: str, rule: Restriction, value: object, bind: Bind) -> Cond
     if isinstance(value, list) and len(value) == 1:
         # Equality with one value lets the index on it give the order too.
         one = bind(rule.type, lambda arguments, context: item(arguments["filter"][name][0], context))
-        return Condition(rule.column, Comparison.EQUAL, one)
+        return Condition(rule.column, Comparison.EQUAL, one, rule.orders)
     if isinstance(value, list):
         many = bind(f"{rule.type}[]", items)
-        return Condition(rule.column, Comparison.ANY, many)
+        return Condition(rule.column, Comparison.ANY, many, IN_NO_ORDER)
     comparison = rule.when_false if value is False and rule.when_false else rule.comparison
     given = bind(rule.type, lambda arguments, context: item(arguments["filter"][name], context))
-    return Condition(rule.column, comparison, IdByName(rule.named_in, given) if rule.named_in else given)
+    operand = IdByName(rule.named_in, given, rule.named_by) if rule.named_in else given
+    hint = _restricted(name, rule.hint, value, bind) if rule.hint else None
+    return Condition(rule.column, comparison, operand, rule.orders, hint)
 
 
 def span_of(mapping: ToMany, definitions: Definitions, arguments: Arguments, bind: Bind) -> Span:
@@ -90,6 +122,15 @@ def span_of(mapping: ToMany, definitions: Definitions, arguments: Arguments, bin
         after=_cursor("after", order, arguments, bind),
         before=_cursor("before", order, arguments, bind),
     )
+
+
+def tally_size(mapping: Tally, arguments: Arguments) -> int | None:
+    """How many values of a facet are shown; None: all. Raises GraphQLError for a number outside 0 to 100."""
+    given = arguments.get("first")
+    size = USUAL_PAGE if given is None else given
+    if not 0 <= size <= LARGEST_PAGE:
+        raise bad_input(f"A facet shows 0 to {LARGEST_PAGE} values; first is {size}.")
+    return size if mapping.is_open else None
 
 
 def _order(usual: Order, definitions: Definitions, arguments: Arguments) -> Order:

@@ -7,8 +7,8 @@ planner and graphql-core's resolvers both read through this mapping: a stored fi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from graphql import GraphQLNamedType
@@ -17,6 +17,9 @@ from strawberry.types.field import StrawberryField
 from db.reading import KeyPart, Order
 from gql.definition import origin
 from gql.identifier import Prefix
+
+if TYPE_CHECKING:
+    from gql.filter import Argument
 
 METADATA = "stored"
 STORED = "__stored__"
@@ -31,6 +34,15 @@ OLDEST_ID = BY_ID.reversed()
 NEWEST_NUMBER = BY_NUMBER.reversed()
 BY_NAME = Order("name", (KeyPart("name_key", "text"),), is_descending=False)
 BY_SIZE = Order("size", (KeyPart("size_key", "bigint"), KeyPart("id", "uuid")), is_descending=False)
+# Of the versions of all models.
+BY_MODEL_NAME = Order(
+    "modelname",
+    (KeyPart("model_name_key", "text"), KeyPart("version_number", "bigint"), KeyPart("id", "uuid")),
+    is_descending=False,
+)
+BY_NUMBER_OF_ANY = Order(
+    "anyversion", (KeyPart("version_number", "bigint"), KeyPart("id", "uuid")), is_descending=False
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +69,16 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class ToOne:
-    """The first row of `view` (by default the type's own) whose `key` is this row's `column`."""
+    """The first row of `view` (by default the type's own) whose `key` is this row's `column`.
+
+    It also meets what `arguments`, by their Python names, restrict.
+    """
 
     column: str
     key: str = "id"
     view: str | None = None
     order: Order | None = None
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +147,43 @@ class Every:
     elsewhere: Mapping[Prefix, Callable[[Any, UUID], object]]
 
 
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """Counts of the rows of a view, at the root: an object of Total and Tally."""
+
+    rows: str
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many rows facets count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many of the rows have each value of a column, or of an item of an array. `is_open`: there can be any number
+    of values, and the argument `first` says how many are shown."""
+
+    column: str
+    is_array: bool = False
+    is_open: bool = False
+
+
 FieldMapping: TypeAlias = (
-    Column | Identifier | ToOne | Rows | ToMany | Inline | Embedded | Computed | ByKey | Find | Every
+    Column
+    | Identifier
+    | ToOne
+    | Rows
+    | ToMany
+    | Inline
+    | Embedded
+    | Computed
+    | ByKey
+    | Find
+    | Every
+    | Facets
+    | Total
+    | Tally
 )
 
 

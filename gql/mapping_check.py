@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from graphql import (
@@ -35,6 +36,8 @@ from gql.planner import Planner
 from gql.selection import Selections
 
 NO_VARIABLES = VariableValues({}, {})
+# What an argument of a relation is given: which value does not matter to the statement.
+LITERALS = MappingProxyType({"String": '"any"', "DateTime": '"2026-01-01T00:00:00Z"'})
 
 
 async def missing(pool: ReadingPool, schema: GraphQLSchema, keys: Keys) -> list[str]:
@@ -58,6 +61,8 @@ def statements(schema: GraphQLSchema, keys: Keys) -> Iterator[tuple[str, Stateme
             mapping = mapping_of(field) if field else None
             if isinstance(mapping, mapped.ToMany):
                 yield from _list_statements(f"{kind.name}.{name}", definition, mapping)
+            if isinstance(mapping, mapped.Facets):
+                yield _facet_statement(f"{kind.name}.{name}", definition, mapping)
             view = getattr(mapping, "view", None)
             if view is not None:
                 for target in _targets(schema, definition):
@@ -106,7 +111,13 @@ def _asked(name: str, definition: GraphQLField) -> str:
             return f"{name} {{ {_all_fields(target)} }}"
         case mapped.Inline() if isinstance(target, GraphQLUnionType):
             return f"{name} {{ {' '.join(f'... on {each.name} {{ {_all_fields(each)} }}' for each in target.types)} }}"
+        case mapped.ToOne(arguments=arguments) if arguments:
+            return f"{name}({_literals(definition)}) {{ __typename }}"
     return name if is_leaf_type(target) else f"{name} {{ __typename }}"
+
+
+def _literals(definition: GraphQLField) -> str:
+    return ", ".join(f"{name}: {LITERALS[get_named_type(each.type).name]}" for name, each in definition.args.items())
 
 
 def _list_statements(
@@ -125,6 +136,21 @@ def _list_statements(
         span = span_of(mapping, definition.args, {**arguments, "after": "any"}, _parameter)
         name = f"{coordinate} by {order['field'].value}" if order else coordinate
         yield name, reading.statement([("page", reading.Page(source, span, (("nodes", one),)))])
+
+
+def _facet_statement(coordinate: str, definition: GraphQLField, mapping: mapped.Facets) -> tuple[str, Statement]:
+    """One for all counts, with all filters."""
+    target = get_named_type(definition.type)
+    assert isinstance(target, GraphQLObjectType)
+    source = filtered(reading.Source(mapping.rows), definition.args, {"filter": _every_filter(definition)}, _parameter)
+    declared = ((name, strawberry_field(each)) for name, each in target.fields.items())
+    tallies = [(name, mapping_of(field)) for name, field in declared if field is not None]
+    members = tuple(
+        (name, reading.Tally(each.column, reading.ColumnKind.TEXT, each.is_array))
+        for name, each in tallies
+        if isinstance(each, mapped.Tally)
+    )
+    return coordinate, reading.statement([("counts", reading.Counts(source, members))])
 
 
 def _parameter(type: str, read: Read) -> Parameter:

@@ -2,46 +2,40 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
 from artifacts.ai_engine import AiEngine
-from db.reading import Comparison
 from gql.api_operation import ApiOperation
 from gql.audit_event import AuditEvent
 from gql.background_operation import BackgroundOperation
-from gql.bad_input import Unmatchable
 from gql.connection import Connection
 from gql.context import Context
 from gql.dependency import Dependency
 from gql.described_enum import described_enum
 from gql.environment_build import EnvironmentBuild
-from gql.filter import (
-    OrderDirection,
-    Restriction,
-    created_after,
-    created_before,
-    order_choice,
-    order_direction,
-    restriction,
-)
 from gql.health_check import HealthCheck
 from gql.identifier import Prefix
-from gql.mapping import BY_ID, BY_PATH, BY_SIZE, NEWEST_NUMBER, OLDEST_ID, stored
-from gql.model_file import ModelFile
+from gql.integrity import IntegrityReport
+from gql.mapping import BY_ID, BY_NAME, BY_PATH, NEWEST_NUMBER, stored
+from gql.model_file import ModelFile, ModelFileFilter, ScanReport
+from gql.model_metrics import ModelMetrics
+from gql.model_source import ModelSource
 from gql.node import Node
+from gql.provenance import Provenance
 from gql.scalar import URL, BigInt
 from gql.storage_location import StorageLocation
-from gql.stored_field import computed, embedded, inline, newest, to_many, to_one
-from gql.training_job import TrainingJobVersion
+from gql.stored_field import computed, embedded, inline, newest, rows, to_many, to_one
 from gql.user_error import PackageProblem, UserError, user_error
+from resolvers.deployment_type import DeploymentType
 from resolvers.download import file_url
-from resolvers.model import DeploymentType
 from resolvers.service import Deployable, deployment_blockers
 
 if TYPE_CHECKING:
+    from gql.market_listing import MarketListing
     from gql.model import Model
+    from gql.model_alias import ModelAlias
     from gql.service import Service
 
 
@@ -96,21 +90,6 @@ class ModelDocument:
     url: URL = strawberry.field(description="Where it can be read.")
 
 
-@strawberry.type(description="The version came from the output of a training job.")
-class TrainingJobSource:
-    location: StorageLocation | None = inline(
-        "source_", present="key", description="The model directory that was imported, once it was found."
-    )
-    training_job_version: TrainingJobVersion = to_one(
-        "training_job_version_id", description="The training job version."
-    )
-
-
-ModelSource: TypeAlias = Annotated[
-    TrainingJobSource, strawberry.union("ModelSource", description="Where a version was imported from.")
-]
-
-
 async def _inference_code_url(context: Context, path: str, sha256: str) -> URL:
     return URL(await file_url(context.installation, path, sha256))
 
@@ -118,7 +97,9 @@ async def _inference_code_url(context: Context, path: str, sha256: str) -> URL:
 @strawberry.type(description="The code that answers predictions.")
 class InferenceCode:
     path: str = strawberry.field(description="The file, relative to the model directory.")
-    location: StorageLocation = inline("", description="Where it was imported from.")
+    location: StorageLocation | None = inline(
+        "", present="key", description="Where it was imported from; null where it came from the market."
+    )
     url: URL = computed(_inference_code_url, description="Opens the imported copy; good for an hour.")
 
 
@@ -128,14 +109,6 @@ class MinimumInferenceSpecification:
     memory_bytes: BigInt | None = strawberry.field(description="Memory, in bytes.")
     gpu_count: float | None = strawberry.field(description="GPUs.")
     ascend_count: int | None = strawberry.field(description="Ascend processors.")
-
-
-@strawberry.type(description="How good the model was in its evaluation.")
-class ModelMetrics:
-    f1: float | None = strawberry.field(description="The F1 score.")
-    recall: float | None = strawberry.field(description="The recall.")
-    precision: float | None = strawberry.field(description="The precision.")
-    accuracy: float | None = strawberry.field(description="The accuracy.")
 
 
 def _deployable_as(context: Context, version: Deployable) -> list[DeploymentType]:
@@ -178,6 +151,9 @@ class ModelVersion(Node):
     runtime: str | None = strawberry.field(
         description="The runtime that it gets; null where there is none for its engine."
     )
+    is_runtime_chosen: bool = strawberry.field(
+        description="Whether its importer named the runtime, whatever the package asks for."
+    )
     deployment_types: list[DeploymentType] = strawberry.field(
         description="What it may be deployed as: chosen at its import, or all that the package can serve."
     )
@@ -201,13 +177,25 @@ class ModelVersion(Node):
     digest: str | None = strawberry.field(
         description="SHA-256 over the files' SHA-256 in the order of their paths, as OpenSSF model signing has it."
     )
+    provenance: Provenance | None = embedded(
+        "provenance", description="Who signed its package; null where it holds no signature."
+    )
     created_at: datetime = strawberry.field(description="When its import was asked for.")
     created_by: str | None = strawberry.field(description="The token that asked for it.")
+    deleted_at: datetime | None = strawberry.field(description="When it was deleted; null while it is not.")
+    deleted_by: str | None = strawberry.field(description="The token that deleted it.")
+    restorable_until: datetime | None = strawberry.field(
+        name="restoreExpiresAt",
+        description="Until when restoreModelVersion brings it back; null while it is not deleted.",
+    )
     model: Annotated["Model", strawberry.lazy("gql.model")] = to_one(
-        "model_id", description="The model that it is a version of."
+        "model_id", view="any_model", description="The model that it is a version of."
+    )
+    aliases: list[Annotated["ModelAlias", strawberry.lazy("gql.model_alias")]] = rows(
+        "model_version_id", BY_NAME, description="The names that point at it now."
     )
     operation: BackgroundOperation | None = newest(
-        "subject_id", BY_ID, description="The newest operation on it: its import."
+        "subject_id", BY_ID, description="The newest operation on it: its import, or a verification since."
     )
     deployable_as: list[DeploymentType] = computed(
         _deployable_as, description="What it can be deployed as now, on this installation's engine."
@@ -221,7 +209,19 @@ class ModelVersion(Node):
         description="The code that answers predictions; null where the package holds none.",
     )
     files: Connection[ModelFile] = to_many(
-        "model_version_id", BY_PATH, description="Its files, in the order of their paths."
+        "model_version_id", BY_PATH, filter=ModelFileFilter, description="Its files, in the order of their paths."
+    )
+    scan: ScanReport | None = embedded(
+        "scan", description="What the reading of its pickles found; null until its files are copied."
+    )
+    integrity: IntegrityReport | None = embedded(
+        "integrity", description="What verifyModelVersion found last; null where it was never asked for."
+    )
+    is_publishable: bool = strawberry.field(
+        description="Whether it can be published in the market: it is NORMAL, this workspace's own, and not there yet."
+    )
+    market_listing: Annotated["MarketListing", strawberry.lazy("gql.market_listing")] | None = newest(
+        "model_version_id", BY_ID, description="What the market shows of it; null where it is not published."
     )
     build: EnvironmentBuild | None = newest(
         "model_version_id", BY_ID, description="The newest build of its environment; null where none was needed."
@@ -246,57 +246,3 @@ class ModelVersionBy:
     name: strawberry.Maybe[ModelVersionName] = strawberry.field(
         description="The model's name and the version's number."
     )
-
-
-def _digest(given: str, _context: Context) -> bytes:
-    try:
-        return bytes.fromhex(given)
-    except ValueError as error:
-        raise Unmatchable from error
-
-
-@strawberry.input(description="Which versions.")
-class ModelVersionFilter:
-    status: list[ModelVersionStatus] | None = restriction(
-        Restriction("status"), description="Only those in one of these states."
-    )
-    model_name: str | None = restriction(
-        Restriction("model_id", named_in="model"), description="Only those of this model."
-    )
-    ai_engine: list[AiEngine] | None = restriction(
-        Restriction("ai_engine"), description="Only those made with one of these."
-    )
-    label: str | None = restriction(
-        Restriction("labels", comparison=Comparison.CONTAINS), description="Only those with this label."
-    )
-    digest: str | None = restriction(
-        Restriction("digest_bytes", "bytea", read=_digest), description="Only those of this digest, in hexadecimal."
-    )
-    training_job_name: str | None = restriction(
-        Restriction("training_job_name"), description="Only those that came from this training job."
-    )
-    created_after: datetime | None = created_after()
-    created_before: datetime | None = created_before()
-
-
-class ModelVersionOrderField(StrEnum):
-    CREATED_AT = "CREATED_AT"
-    SIZE_BYTES = "SIZE_BYTES"
-
-
-described_enum(
-    ModelVersionOrderField,
-    description="What versions can be ordered by.",
-    values={
-        "CREATED_AT": "When its import was asked for.",
-        "SIZE_BYTES": "The size of its package; one that is not known counts as 0.",
-    },
-)
-
-
-@strawberry.input(description="In which order.")
-class ModelVersionOrder:
-    field: ModelVersionOrderField = order_choice(
-        {ModelVersionOrderField.CREATED_AT: OLDEST_ID, ModelVersionOrderField.SIZE_BYTES: BY_SIZE}
-    )
-    direction: OrderDirection = order_direction()

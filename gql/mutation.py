@@ -2,7 +2,31 @@
 
 import strawberry
 
-from gql.model import ImportModelPayload, RetryImportPayload, import_model, retry_import
+from gql.clean_up import CleanUpPayload, clean_up
+from gql.integrity import VerifyModelVersionPayload, verify_model_version
+from gql.market_listing import (
+    PublishModelVersionPayload,
+    UnpublishModelVersionPayload,
+    publish_model_version,
+    unpublish_model_version,
+)
+from gql.market_subscription import (
+    SubscribeToListingPayload,
+    UnsubscribeFromListingPayload,
+    subscribe_to_listing,
+    unsubscribe_from_listing,
+)
+from gql.model_alias import RemoveModelAliasPayload, SetModelAliasPayload, remove_model_alias, set_model_alias
+from gql.model_deletion import (
+    DeleteModelPayload,
+    DeleteModelVersionPayload,
+    RestoreModelVersionPayload,
+    delete_model,
+    delete_model_version,
+    restore_model_version,
+)
+from gql.model_import import ImportModelPayload, RetryImportPayload, import_model, retry_import
+from gql.model_version_update import UpdateModelVersionPayload, update_model_version
 from gql.prediction import PredictPayload, predict
 from gql.service import (
     DeleteServicePayload,
@@ -21,6 +45,7 @@ from gql.training_job import (
     report_training_job_version,
 )
 from gql.upload import CompleteUploadPayload, CreateUploadPayload, complete_upload, create_upload
+from gql.workspace import UpdateWorkspacePayload, update_workspace
 
 
 @strawberry.type(description="What can be changed. Each takes one input and tells everything that is wrong with it.")
@@ -47,6 +72,44 @@ class Mutation:
         resolver=retry_import,
         description="Import a failed version again, with another runtime or other libraries if need be.",
     )
+    update_model_version: UpdateModelVersionPayload = strawberry.field(
+        resolver=update_model_version,
+        description="Change what is said of a version: its description, labels, documents and minimum.",
+    )
+    delete_model_version: DeleteModelVersionPayload = strawberry.field(
+        resolver=delete_model_version,
+        description="Delete a version that nothing relies on. Its number is never used again.",
+    )
+    restore_model_version: RestoreModelVersionPayload = strawberry.field(
+        resolver=restore_model_version, description="Bring a deleted version back, and its model if need be."
+    )
+    delete_model: DeleteModelPayload = strawberry.field(
+        resolver=delete_model, description="Delete a model with all of its versions, if nothing relies on any."
+    )
+    set_model_alias: SetModelAliasPayload = strawberry.field(
+        resolver=set_model_alias, description="Point an alias of a model at a version; where it pointed before is kept."
+    )
+    remove_model_alias: RemoveModelAliasPayload = strawberry.field(
+        resolver=remove_model_alias, description="Let an alias of a model point at nothing."
+    )
+    publish_model_version: PublishModelVersionPayload = strawberry.field(
+        resolver=publish_model_version, description="Show a version to all workspaces of this installation."
+    )
+    unpublish_model_version: UnpublishModelVersionPayload = strawberry.field(
+        resolver=unpublish_model_version,
+        description="Take a version out of the market. Whoever has subscribed to it keeps it.",
+    )
+    subscribe_to_listing: SubscribeToListingPayload = strawberry.field(
+        resolver=subscribe_to_listing,
+        description="Have a version from the market as one of this workspace, to be deployed.",
+    )
+    unsubscribe_from_listing: UnsubscribeFromListingPayload = strawberry.field(
+        resolver=unsubscribe_from_listing, description="Give back a version that came from the market."
+    )
+    verify_model_version: VerifyModelVersionPayload = strawberry.field(
+        resolver=verify_model_version,
+        description="Read all stored files of a version again, and compare them with what was imported.",
+    )
     deploy_real_time_service: DeployRealTimeServicePayload = strawberry.field(
         resolver=deploy_real_time_service,
         description="Deploy versions of a model as a service that answers predictions.",
@@ -62,4 +125,12 @@ class Mutation:
     )
     predict: PredictPayload = strawberry.field(
         resolver=predict, description="Send a test prediction to a running service."
+    )
+    update_workspace: UpdateWorkspacePayload = strawberry.field(
+        resolver=update_workspace, description="Change the settings of this workspace."
+    )
+    clean_up: CleanUpPayload = strawberry.field(
+        resolver=clean_up,
+        description="Let go now of what nobody needs any more, such as versions that can no longer be restored. "
+        "It happens by itself every hour.",
     )

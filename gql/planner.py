@@ -39,10 +39,11 @@ from gql.federation import Keys
 from gql.given import Given, arguments_of, constant_arguments
 from gql.hole import EACH, MARK, Hole, Step
 from gql.identity import Asked, Branch, Elsewhere, Identities, Named, identities
-from gql.listing import Arguments, Bind, Read, found_by, source_of
+from gql.listing import Arguments, Bind, Read, chosen, found_by, source_of
 from gql.mapping import Stored, mapping_of, stored_kind
 from gql.planned_column import Frame, planned_column, planned_identifier
 from gql.planned_document import planned_document
+from gql.planned_facet import planned_facets
 from gql.planned_page import planned_page
 from gql.selection import Selections
 from gql.unplannable import Unplannable
@@ -116,7 +117,7 @@ class Planner:
             case mapped.Identifier():
                 return planned_identifier(frame.column(mapping.name), mapping.prefix, is_required=is_required)
             case mapped.ToOne():
-                source = self.related(kind, mapping, mapping.order, frame)
+                source = self.chosen(definition, mapping, self.related(kind, mapping, mapping.order, frame), nodes[0])
                 row = self.row(kind, nodes, Frame(self.stored(kind)), path)
                 return reading.ToOne(source, row, is_required)
             case mapped.Rows():
@@ -135,7 +136,9 @@ class Planner:
                 return self.find(definition, nodes, path)
             case mapped.Every():
                 return self.every(definition, mapping, nodes, path)
-            case mapped.ByKey() | None:
+            case mapped.Facets():
+                return planned_facets(self, definition, mapping, nodes)
+            case mapped.ByKey() | mapped.Total() | mapped.Tally() | None:
                 raise Unplannable(nodes[0].name.value)
         assert_never(mapping)
 
@@ -144,6 +147,14 @@ class Planner:
     ) -> reading.Source:
         view = mapping.view or self.stored(kind).view
         return source_of(view, mapping.key, ParentColumn(frame.column(mapping.column)), order)
+
+    def chosen(
+        self, definition: GraphQLField, mapping: mapped.ToOne, source: reading.Source, node: FieldNode
+    ) -> reading.Source:
+        if not mapping.arguments:
+            return source
+        arguments, bind = self.arguments(definition, node)
+        return chosen(source, mapping.arguments, definition.args, arguments, bind)
 
     def row(self, kind: GraphQLNamedType, nodes: Sequence[FieldNode], frame: Frame, path: Path) -> Row:
         """What is asked of a row of this type: of an interface's, by the type that the row says."""

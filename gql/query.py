@@ -11,15 +11,21 @@ from gql.background_operation import BackgroundOperation, BackgroundOperationFil
 from gql.built_in_algorithm import BuiltInAlgorithm, built_in_algorithms
 from gql.connection import Connection
 from gql.context import Info
+from gql.facet import ModelVersionFacets
 from gql.identifier import Prefix
+from gql.import_preview import ImportPreview, preview_import
 from gql.inference_specification import InferenceSpecification, inference_specifications
 from gql.mapping import NEWEST_NUMBER
+from gql.market_listing import MarketListing, MarketListingFilter, MarketListingOrder
+from gql.market_subscription import MarketSubscription
 from gql.model import Model, ModelBy, ModelFilter, ModelOrder
-from gql.model_version import ModelVersion, ModelVersionBy, ModelVersionFilter, ModelVersionOrder
+from gql.model_template import ModelTemplate, model_templates
+from gql.model_version import ModelVersion, ModelVersionBy
+from gql.model_version_filter import ModelVersionFilter, ModelVersionOrder
 from gql.modelyard import Modelyard, modelyard
 from gql.node import Node
 from gql.service import RealTimeService, Service, ServiceBy, ServiceFilter, ServiceOrder
-from gql.stored_field import every, find, to_many
+from gql.stored_field import every, facets, find, to_many
 from gql.training_job import (
     TrainingJob,
     TrainingJobBy,
@@ -50,7 +56,9 @@ def service_definition(info: Info) -> ServiceDefinition:
     return ServiceDefinition(sdl=cast("Schema", info.schema).subgraph_sdl)
 
 
-@strawberry.type(description="What can be read. Everything is of the workspace that the request is signed in to.")
+@strawberry.type(
+    description="What can be read. Everything is of the workspace that the request is signed in to, but for the market."
+)
 class Query:
     modelyard: Modelyard = strawberry.field(
         resolver=modelyard, description="Who is asking, and what this server can do."
@@ -81,6 +89,21 @@ class Query:
         order_by=ModelVersionOrder,
         description="The versions of all models, the newest first.",
     )
+    deleted_model_versions: Connection[ModelVersion] = to_many(
+        view="deleted_model_version",
+        description="The deleted versions that are kept as yet, the newest first; some can be restored.",
+    )
+    model_templates: list[ModelTemplate] = strawberry.field(
+        resolver=model_templates, description="The templates that stand in for a config.json."
+    )
+    preview_import: ImportPreview = strawberry.field(
+        resolver=preview_import, description="The checks of importModel with the same input; nothing is stored."
+    )
+    model_version_facets: ModelVersionFacets = facets(
+        "model_version",
+        filter=ModelVersionFilter,
+        description="How many versions of models there are, by what they have: only what is asked for is counted.",
+    )
     runtimes: list[Runtime] = strawberry.field(
         resolver=runtimes, description="The runtimes that packages ask for, and which of them there are here."
     )
@@ -92,6 +115,17 @@ class Query:
     )
     inference_specifications: list[InferenceSpecification] = strawberry.field(
         resolver=inference_specifications, description="The sizes that instances can have."
+    )
+    market_listings: Connection[MarketListing] = to_many(
+        filter=MarketListingFilter,
+        order_by=MarketListingOrder,
+        description="What all workspaces of this installation show each other, the newest first.",
+    )
+    market_listing: MarketListing | None = find(
+        "id", strawberry.ID, said="Its id.", description="A listing in the market; null where there is none."
+    )
+    market_subscriptions: Connection[MarketSubscription] = to_many(
+        description="What this workspace has from the market, the newest first."
     )
     uploads: Connection[Upload] = to_many(description="The uploads, the newest first.")
     background_operations: Connection[BackgroundOperation] = to_many(

@@ -22,7 +22,7 @@ from gql.service_target import ServiceTarget, ServiceTargetInput
 from gql.stored_field import by_key, computed, newest, rows, to_many
 from gql.user_error import UserError, outcome
 from resolvers import service
-from resolvers.model import DeploymentType
+from resolvers.deployment_type import DeploymentType
 from resolvers.service import ServiceDesiredState, ServiceStatus
 
 described_enum(

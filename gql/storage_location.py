@@ -2,6 +2,9 @@
 
 import strawberry
 
+from resolvers.installation import DEFAULT_STORE
+from resolvers.location import Location
+
 
 @strawberry.type(description="A place in object storage.")
 class StorageLocation:
@@ -15,3 +18,6 @@ class StorageLocationInput:
     store: str | None = strawberry.field(
         default=None, description="A configured store's name; the default one if left out."
     )
+
+    def read(self) -> Location:
+        return Location(self.store or DEFAULT_STORE, self.key)

@@ -1,7 +1,7 @@
 """How fields of stored types are declared, each with where its values are.
 
     to_one(column)          the row whose id is in a column of this one
-    newest(key, order)      the first row, in an order, of those that name this one
+    newest(key, order)      the first row, in an order, of those that name this one; its arguments say of which
     rows(key, order)        all rows that name this one, as a plain list
     to_many(key, order)     the same as a connection; without a key all rows, for the root
     inline(prefix)          an object made of columns of the same row
@@ -11,6 +11,7 @@
     by_key(attribute)       in payloads: the object whose key a mutation answered
     find(argument)          at the root: one row by an argument
     every(argument)         at the root: rows of any type by their ids
+    facets(view, filter)    at the root: an object of counts, of total() and of tally(column)
 
 All of them give Strawberry a field without a value of its own: the planner reads it, or a resolver that
 gql/stored_resolver.py derives.
@@ -22,14 +23,15 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
 import strawberry
 
 from db.reading import Order
-from gql.connection import After, Before, First, Last
+from gql.connection import USUAL_PAGE, After, Before, First, Last
 from gql.context import Context
+from gql.filter import Argument
 from gql.identifier import Prefix
 from gql.mapping import (
     BY_ID,
@@ -38,17 +40,21 @@ from gql.mapping import (
     Computed,
     Embedded,
     Every,
+    Facets,
     FieldMapping,
     Find,
     Identifier,
     Inline,
     Rows,
+    Tally,
     ToMany,
     ToOne,
+    Total,
 )
 
+NO_ARGUMENTS: Mapping[str, Argument] = MappingProxyType({})
 NOWHERE_ELSE: Mapping[Prefix, Callable[[Context, UUID], object]] = MappingProxyType({})
-PAGE_ARGUMENTS = (("first", First, 20), ("after", After, None), ("last", Last, None), ("before", Before, None))
+PAGE_ARGUMENTS = (("first", First, USUAL_PAGE), ("after", After, None), ("last", Last, None), ("before", Before, None))
 
 
 def identifier(prefix: Prefix, *, column: str, description: str) -> Any:
@@ -59,8 +65,17 @@ def to_one(column: str, *, view: str | None = None, description: str) -> Any:
     return _declared(ToOne(column, view=view), description)
 
 
-def newest(key: str, order: Order, *, view: str | None = None, description: str) -> Any:
-    return _declared(ToOne("id", key, view, order), description)
+def newest(
+    key: str,
+    order: Order,
+    *,
+    view: str | None = None,
+    arguments: Mapping[str, Argument] = NO_ARGUMENTS,
+    description: str,
+) -> Any:
+    """`arguments` are by their Python names, and restrict the rows of which the first one is taken."""
+    declared = ((name, *_argument(argument)) for name, argument in arguments.items())
+    return _declared(ToOne("id", key, view, order, arguments), description, declared)
 
 
 def rows(key: str, order: Order, *, description: str) -> Any:
@@ -125,6 +140,30 @@ def every(
 ) -> Any:
     """`elsewhere` finds what has an id and no view."""
     return _declared(Every(elsewhere), description, [_required(argument, type, said)], name=name)
+
+
+def facets(view: str, *, filter: Any, description: str) -> Any:
+    said = strawberry.argument(description="Which ones are counted; all if left out.")
+    return _declared(Facets(view), description, [("filter", Annotated[filter | None, said], None)])
+
+
+def total(*, description: str) -> Any:
+    return _declared(Total(), description)
+
+
+def tally(column: str, *, is_array: bool = False, is_open: bool = False, description: str) -> Any:
+    """`is_open` where there can be any number of values: the argument `first` says how many are shown."""
+    said = strawberry.argument(description="How many of the commonest, at most 100.")
+    arguments = [("first", Annotated[int | None, said], USUAL_PAGE)] if is_open else []
+    return _declared(Tally(column, is_array, is_open), description, arguments)
+
+
+def _argument(argument: Argument) -> tuple[Any, Any]:
+    """Its annotation and its default."""
+    is_required = type(None) not in get_args(argument.type)
+    kind: Any = argument.type
+    annotation = Annotated[kind, strawberry.argument(description=argument.description)]
+    return annotation, inspect.Parameter.empty if is_required else None
 
 
 def _required(name: str, type: Any, said: str) -> tuple[str, Any, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias, assert_never, cast
 from uuid import UUID
 
@@ -32,12 +33,13 @@ from gql.bad_input import Unmatchable
 from gql.connection import Connection, Edge, PageInfo
 from gql.context import Context
 from gql.definition import origin, strawberry_field
+from gql.facet_resolver import facets_resolver, resolve_total, tally_resolver
 from gql.federation import Keys
 from gql.hole import computed
 from gql.identifier import encode
 from gql.identity import identities
 from gql.identity_resolver import every_resolver
-from gql.listing import filtered, found_by, source_of, span_of
+from gql.listing import chosen, filtered, found_by, source_of, span_of
 from gql.loader import Bound
 from gql.mapping import Stored, mapping_of, stored_kind
 from gql.stored_row import StoredRow, row_of
@@ -107,6 +109,8 @@ class _Resolvers:
                 return self.embedded(target, mapping)
             case mapped.Computed():
                 return _computed(mapping)
+            case mapped.ToOne() if mapping.arguments:
+                return _chosen_one(target, definition, mapping)
             case mapped.ToOne():
                 return _to_one(target, mapping)
             case mapped.Rows():
@@ -121,6 +125,12 @@ class _Resolvers:
                 return every_resolver(named, mapping, is_list=is_list)
             case mapped.ByKey():
                 return _by_key(target, mapping)
+            case mapped.Facets():
+                return facets_resolver(target, definition, mapping)
+            case mapped.Total():
+                return resolve_total
+            case mapped.Tally():
+                return tally_resolver(target, mapping)
         assert_never(mapping)
 
     def embedded(self, target: GraphQLNamedType, mapping: mapped.Embedded) -> Resolve:
@@ -137,6 +147,8 @@ def document(kind: GraphQLNamedType, value: Any) -> Any:
     """What a json column holds as objects of a type of the schema; a key that is not there is null."""
     if isinstance(value, list):
         return [document(kind, item) for item in value]
+    if isinstance(value, str) and kind.name == "DateTime":
+        return datetime.fromisoformat(value)
     if not isinstance(value, dict) or not isinstance(kind, GraphQLObjectType):
         return value
     cls = origin(kind)
@@ -151,7 +163,8 @@ def document(kind: GraphQLNamedType, value: Any) -> Any:
 
 def _column(kind: GraphQLObjectType, target: GraphQLNamedType, mapping: mapped.Column) -> Resolve:
     if target.name != "ID":
-        return lambda row, _info: row.column(mapping.name)
+        # What is made of columns here may be a resolver's own object elsewhere, as a place in storage is.
+        return lambda row, _info: row.column(mapping.name) if isinstance(row, StoredRow) else getattr(row, mapping.name)
     prefix = _stored(kind).prefix
     assert prefix is not None
     return lambda row, _info: encode(prefix, row.column(mapping.name))
@@ -181,6 +194,24 @@ def _to_one(target: GraphQLNamedType, mapping: mapped.ToOne) -> Resolve:
     async def resolve(row: StoredRow, info: GraphQLResolveInfo[Context]) -> StoredRow | None:
         key = row.column(mapping.column)
         found = await info.context.execution.loader.rows(batch, [], key) if key is not None else []
+        return row_of(target, stored, found[0]) if found else None
+
+    return resolve
+
+
+def _chosen_one(target: GraphQLNamedType, definition: GraphQLField, mapping: mapped.ToOne) -> Resolve:
+    stored = _stored(target)
+    related = source_of(mapping.view or stored.view, mapping.key, PARENT, mapping.order)
+
+    async def resolve(row: StoredRow, info: GraphQLResolveInfo[Context], **arguments: Any) -> StoredRow | None:
+        bound = Bound(arguments, info.context)
+        try:
+            source = chosen(related, mapping.arguments, definition.args, arguments, bound)
+        except Unmatchable:
+            return None
+        batch = reading.rows_of_parents(source, limit=1)
+        key = row.column(mapping.column)
+        found = await info.context.execution.loader.rows(batch, bound.of(batch.parameters), key)
         return row_of(target, stored, found[0]) if found else None
 
     return resolve

@@ -26,14 +26,13 @@ from gql.filter import (
 from gql.identifier import Prefix
 from gql.mapping import BY_NAME, NEWEST_NUMBER, OLDEST_ID, stored
 from gql.node import Node
+from gql.scalar import BigInt
 from gql.storage_location import StorageLocation, StorageLocationInput
 from gql.stored_field import by_key, computed, embedded, inline, newest, to_many, to_one
 from gql.training_algorithm import TrainingAlgorithm, TrainingAlgorithmInput
 from gql.user_error import UserError, outcome, user_error
 from resolvers import training_job
-from resolvers.errors import Refusal
-from resolvers.installation import DEFAULT_STORE
-from resolvers.location import Location
+from resolvers.import_blocker import Candidate, import_blockers
 from resolvers.training_job import TrainingJobVersionStatus
 
 if TYPE_CHECKING:
@@ -69,16 +68,29 @@ class TrainingMetric:
     value: float = strawberry.field(description="Its value.")
 
 
-def _blockers(context: Context, status: str, region: str) -> list[Refusal]:
-    return training_job.import_blockers(context.installation, status=status, region=region)
+@strawberry.type(
+    description="What lay in a training job version's output when it was last looked at. Reports on a completed "
+    "version, uploads and imports look; counting stops at 100,000 objects, or after five seconds."
+)
+class OutputContents:
+    object_count: int = strawberry.field(description="How many objects it held.")
+    size_bytes: BigInt = strawberry.field(description="Their size in all.")
+    modified_at: datetime | None = strawberry.field(
+        name="lastModifiedAt", description="When the newest of them was written; null where there was none."
+    )
+    checked_at: datetime = strawberry.field(description="When it was looked at.")
+    is_newer_than_training: bool | None = strawberry.field(
+        description="Whether something was written after the training ended, as config.json and code usually are; "
+        "null where either time is not known."
+    )
 
 
-def _is_importable(context: Context, status: str, region: str) -> bool:
-    return not _blockers(context, status, region)
+def _is_importable(context: Context, candidate: Candidate) -> bool:
+    return not import_blockers(context.installation, candidate)
 
 
-def _import_blockers(context: Context, status: str, region: str) -> list[UserError]:
-    return [user_error(blocker) for blocker in _blockers(context, status, region)]
+def _import_blockers(context: Context, candidate: Candidate) -> list[UserError]:
+    return [user_error(blocker) for blocker in import_blockers(context.installation, candidate)]
 
 
 @stored("training_job_version", prefix=Prefix.TRAINING_JOB_VERSION)
@@ -105,15 +117,19 @@ class TrainingJobVersion(Node):
         description="Where its model package goes: the folder for config.json. Null where the output was granted: "
         "then the import looks for the version's own model folder, and for one shared by all versions.",
     )
+    output_contents: OutputContents | None = inline(
+        "contents_", present="checked_at", description="What lies in its output; null until that was looked at."
+    )
     created_at: datetime = strawberry.field(description="When it was recorded.")
     started_at: datetime | None = strawberry.field(description="When it began to run.")
     finished_at: datetime | None = strawberry.field(description="When it ended.")
     duration_seconds: float | None = strawberry.field(description="How long it ran.")
     is_importable: bool = computed(
-        _is_importable, description="Whether it can be imported, as of the last report; importModel looks again."
+        _is_importable,
+        description="Whether it can be imported, as of the last look at its output; importModel looks again.",
     )
     import_blockers: list[UserError] = computed(
-        _import_blockers, description="Why it cannot be imported; empty where it can."
+        _import_blockers, description="Everything that keeps it from being imported; empty where nothing does."
     )
     imported_as: Connection[Annotated["ModelVersion", strawberry.lazy("gql.model_version")]] = to_many(
         "training_job_version_id", description="The model versions that were imported from it, the newest first."
@@ -189,8 +205,10 @@ described_enum(
 )
 
 
-def _region(_given: object, context: Context) -> str:
-    return context.installation.rules.region
+def _importable_region(_given: object, context: Context) -> str:
+    """Where a version has to lie. No region has the empty name: an Arm version imports from none."""
+    rules = context.installation.rules
+    return "" if rules.is_arm_version else rules.region
 
 
 @strawberry.input(description="Which versions.")
@@ -202,7 +220,7 @@ class TrainingJobVersionFilter:
         Restriction("training_job_id", named_in="training_job"), description="Only those of this job."
     )
     is_importable: bool | None = restriction(
-        Restriction("importable_region", read=_region, when_false=Comparison.DISTINCT),
+        Restriction("importable_region", read=_importable_region, when_false=Comparison.DISTINCT),
         description="Only those that can be imported, or that cannot.",
     )
     algorithm: list[TrainingAlgorithmKind] | None = restriction(
@@ -282,7 +300,7 @@ class RecordTrainingJobVersionInput:
             metrics=[metric.read() for metric in self.metrics or ()],
             architecture=self.architecture,
             region=self.region,
-            output=Location(self.output.store or DEFAULT_STORE, self.output.key) if self.output else None,
+            output=self.output.read() if self.output else None,
             started_at=self.started_at,
             finished_at=self.finished_at,
         )

@@ -1,15 +1,31 @@
 """What is the caller's to mend, as data in payloads and on versions."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 import strawberry
 
 from gql.described_enum import described_enum
-from resolvers.errors import AlreadyExists, ErrorCode, Refusal, Refusals, RevisionConflict, UnsupportedByEngine
+from gql.identifier import Prefix, encode
+from resolvers.errors import (
+    AlreadyExists,
+    ErrorCode,
+    InUse,
+    PackageRefusal,
+    Refusal,
+    Refusals,
+    RevisionConflict,
+    UnsupportedByEngine,
+    VersionUser,
+    VersionUserKind,
+)
 
 Answer = TypeVar("Answer")
 
+PREFIXES: Mapping[VersionUserKind, Prefix] = MappingProxyType(
+    {VersionUserKind.SERVICE: Prefix.SERVICE, VersionUserKind.MARKET_LISTING: Prefix.MARKET_LISTING}
+)
 CODES = {
     "INVALID_INPUT": "A value breaks a rule for its field; the message names the rule.",
     "NOT_FOUND": "What the input names does not exist in this workspace.",
@@ -17,14 +33,21 @@ CODES = {
     "CONFLICT": "Somebody changed it since you read it.",
     "IDEMPOTENCY_KEY_REUSED": "The idempotency key belongs to another request.",
     "INVALID_STATE": "It is in a state in which this cannot be asked of it.",
+    "IN_USE": "Something relies on what was to be deleted; the error names all of it.",
+    "MODEL_SUBSCRIBED": "The model is subscribed to in the market: it is its publisher's to change.",
+    "OWN_LISTING": "This workspace published it, and cannot subscribe to it.",
+    "RESTORE_EXPIRED": "The time in which the version could be restored is over.",
     "UNSUPPORTED_BY_ENGINE": "The engine of this installation cannot do that.",
     "TRAINING_JOB_NOT_COMPLETED": "Only a training job version that completed can be imported.",
     "REGION_MISMATCH": "The training job's output lies in another region than this installation.",
+    "OUTPUT_EMPTY": "The training job's output holds nothing to import.",
+    "ARM_UNSUPPORTED": "An Arm version imports neither from training jobs nor from object storage.",
+    "TEMPLATE_MODE_FIXED": "The template has an input and output mode of its own and takes no other.",
     "LOCATION_REFUSED": "The workspace was not granted this place in storage.",
     "LOCATION_READ_ONLY": "The place was granted for reading; nothing can be uploaded to it.",
     "UPLOAD_EXPIRED": "The upload's time is over.",
     "UPLOAD_INCOMPLETE": "Parts of an upload are missing or have another size than announced.",
-    "MODEL_VERSION_NOT_READY": "Only a NORMAL version can be deployed.",
+    "MODEL_VERSION_NOT_READY": "Only a NORMAL version can be deployed or published.",
     "DEPLOYMENT_TYPE_NOT_CHOSEN": "This deployment type was not chosen when the version was imported.",
     "SERVICE_NOT_RUNNING": "No instance of the service is ready.",
     "PREDICTION_FAILED": "The service answered the prediction with an error.",
@@ -35,29 +58,50 @@ CODES = {
     "CONFIG_INVALID": "config.json holds a wrong value; a JSON pointer says where.",
     "CONFIG_UNKNOWN_KEY": "config.json holds a key that is not known or is misspelt.",
     "CONFIG_DOUBTFUL_VALUE": "config.json holds a value that was read as something else.",
+    "CONFIG_LEFT_OUT": "The package's config.json is left out: the template brings its own.",
     "MODEL_FILE_MISSING": "The engine's model file is not in the package.",
     "MODEL_FILE_NOT_UNIQUE": "Several files could be the model.",
     "MODEL_FILE_EMPTY": "The model file has no bytes.",
+    "MODEL_FILE_MISPLACED": "The model lies in a folder of its own, and is served from there.",
     "FILE_TOO_LARGE": "A file is larger than this installation takes.",
     "FILE_PATH_INVALID": "A file's path cannot be used.",
     "INFERENCE_CODE_MISSING": "The engine needs a customize_service.py, and the package holds none.",
     "INFERENCE_CODE_NOT_UNIQUE": "The package holds more than one customize_service.py.",
+    "INFERENCE_CODE_INVALID": "customize_service.py is not Python; line and column are told.",
+    "INFERENCE_CODE_DOUBTFUL": "customize_service.py may not run here, or not with this engine.",
     "WHEEL_MISSING": "A wheel that config.json names does not lie beside the model.",
     "DOCKERFILE_PRESENT": "The package holds a Dockerfile, which a model directory may not.",
     "UNSUPPORTED_FORMAT": "The package's form or a file's format cannot be imported.",
     "UNSAFE_PICKLE": "A pickle names something that runs code when it is loaded.",
     "UNKNOWN_PICKLE": "A pickle names classes that are not known to be harmless.",
     "NOT_SCANNED": "A file may hold pickles and could not be read to its end.",
+    "SIGNATURE_INVALID": "The package's signature is broken, or is one of other files.",
+    "SIGNATURE_UNTRUSTED": "The package is signed by nobody that this installation trusts.",
+    "SIGNATURE_MISSING": "The package is not signed, and this installation takes signed ones only.",
     "STORE_UNAVAILABLE": "The object store did not answer.",
     "STORE_DENIED": "The object store refused this server.",
+    "STORE_FULL": "The object store has no room left.",
     "SOURCE_CHANGED": "The output was written to while it was imported.",
     "RUNTIME_UNAVAILABLE": "This installation does not have the runtime that is asked for.",
+    "RUNTIME_SUBSTITUTED": "The version gets another runtime than its package asks for, as was chosen.",
+    "BATCH_INPUTS_MISSING": "A batch service needs declared input parameters, and the config has none.",
     "BUILD_FAILED": "The environment of the model could not be built.",
+    "IMPORT_CANCELLED": "The version was deleted while it was imported.",
     "ARTIFACT_DRIFT": "Stored bytes are not the ones that were imported.",
     "INTERNAL_ERROR": "It failed for a reason of the server's own; its log tells more.",
 }
 described_enum(
     ErrorCode, description="What kind of mistake or failure it is; docs/errors.md says what to do.", values=CODES
+)
+described_enum(
+    VersionUserKind,
+    name="ModelVersionUserKind",
+    description="What can rely on a version of a model.",
+    values={
+        "SERVICE": "A service whose configuration in force names it, running or not.",
+        "MARKET_LISTING": "Its listing in the market.",
+        "ALIAS": "An alias that points at it.",
+    },
 )
 
 
@@ -95,6 +139,25 @@ class UnsupportedByEngineError(UserError):
     field: str = strawberry.field(description="What it cannot honour.")
 
 
+@strawberry.type(description="What relies on a version of a model.")
+class ModelVersionUser:
+    kind: VersionUserKind = strawberry.field(description="What it is.")
+    name: str = strawberry.field(description="Its name.")
+    id: strawberry.ID | None = strawberry.field(description="Its id; an alias has none.")
+    version: str = strawberry.field(description="The version that it relies on.")
+
+    @classmethod
+    def of(cls, user: VersionUser) -> "ModelVersionUser":
+        prefix = PREFIXES.get(user.kind)
+        identifier = strawberry.ID(encode(prefix, user.id)) if prefix else None
+        return cls(kind=user.kind, name=user.name, id=identifier, version=user.version)
+
+
+@strawberry.type(description="Something relies on what was to be deleted.")
+class InUseError(UserError):
+    users: list[ModelVersionUser] = strawberry.field(description="All that rely on it.")
+
+
 @strawberry.type(description="Something in a model package, or on the way to importing it.")
 class PackageProblem(UserError):
     file: str | None = strawberry.field(description="The file, relative to the model directory.")
@@ -103,7 +166,7 @@ class PackageProblem(UserError):
     actual: str | None = strawberry.field(description="What was found.")
 
 
-ERROR_TYPES = (InputError, AlreadyExistsError, ConflictError, UnsupportedByEngineError, PackageProblem)
+ERROR_TYPES = (InputError, AlreadyExistsError, ConflictError, InUseError, UnsupportedByEngineError, PackageProblem)
 
 
 async def outcome(act: Awaitable[Answer]) -> tuple[Answer | None, list[UserError]]:
@@ -132,6 +195,21 @@ def user_error(refusal: Refusal) -> UserError:
                 hint=hint,
                 expected_revision=refusal.expected_revision,
                 actual_revision=refusal.actual_revision,
+            )
+        case InUse():
+            users = [ModelVersionUser.of(user) for user in refusal.users]
+            return InUseError(code=code, message=message, path=path, hint=hint, users=users)
+        case PackageRefusal():
+            found = refusal.problem
+            return PackageProblem(
+                code=code,
+                message=message,
+                path=path,
+                hint=hint,
+                file=found.file,
+                pointer=found.pointer,
+                expected=found.expected,
+                actual=found.actual,
             )
         case UnsupportedByEngine():
             return UnsupportedByEngineError(

@@ -3,6 +3,8 @@
     Refusal                     code, message, path, hint
     ├── AlreadyExists           + next_version
     ├── RevisionConflict        + expected_revision, actual_revision
+    ├── PackageRefusal          + file, pointer, expected, actual: what the reading of a package or config found
+    ├── InUse                   + users: who relies on what was to be deleted
     └── UnsupportedByEngine     + engine, field
     Refusals                    several of them, all that a request showed
     SignInRefused               the request's token or workspace
@@ -13,8 +15,12 @@ What a package shows is a `PackageProblem` row (artifacts.problem), stored on th
 """
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
+from uuid import UUID
+
+from artifacts.problem import Problem
 
 Found = TypeVar("Found")
 
@@ -28,9 +34,16 @@ class ErrorCode(StrEnum):
     CONFLICT = "CONFLICT"
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     INVALID_STATE = "INVALID_STATE"
+    IN_USE = "IN_USE"
+    MODEL_SUBSCRIBED = "MODEL_SUBSCRIBED"
+    OWN_LISTING = "OWN_LISTING"
+    RESTORE_EXPIRED = "RESTORE_EXPIRED"
     UNSUPPORTED_BY_ENGINE = "UNSUPPORTED_BY_ENGINE"
     TRAINING_JOB_NOT_COMPLETED = "TRAINING_JOB_NOT_COMPLETED"
     REGION_MISMATCH = "REGION_MISMATCH"
+    OUTPUT_EMPTY = "OUTPUT_EMPTY"
+    ARM_UNSUPPORTED = "ARM_UNSUPPORTED"
+    TEMPLATE_MODE_FIXED = "TEMPLATE_MODE_FIXED"
     LOCATION_REFUSED = "LOCATION_REFUSED"
     LOCATION_READ_ONLY = "LOCATION_READ_ONLY"
     UPLOAD_EXPIRED = "UPLOAD_EXPIRED"
@@ -47,25 +60,36 @@ class ErrorCode(StrEnum):
     CONFIG_INVALID = "CONFIG_INVALID"
     CONFIG_UNKNOWN_KEY = "CONFIG_UNKNOWN_KEY"
     CONFIG_DOUBTFUL_VALUE = "CONFIG_DOUBTFUL_VALUE"
+    CONFIG_LEFT_OUT = "CONFIG_LEFT_OUT"
     MODEL_FILE_MISSING = "MODEL_FILE_MISSING"
     MODEL_FILE_NOT_UNIQUE = "MODEL_FILE_NOT_UNIQUE"
     MODEL_FILE_EMPTY = "MODEL_FILE_EMPTY"
+    MODEL_FILE_MISPLACED = "MODEL_FILE_MISPLACED"
     FILE_TOO_LARGE = "FILE_TOO_LARGE"
     FILE_PATH_INVALID = "FILE_PATH_INVALID"
     INFERENCE_CODE_MISSING = "INFERENCE_CODE_MISSING"
     INFERENCE_CODE_NOT_UNIQUE = "INFERENCE_CODE_NOT_UNIQUE"
+    INFERENCE_CODE_INVALID = "INFERENCE_CODE_INVALID"
+    INFERENCE_CODE_DOUBTFUL = "INFERENCE_CODE_DOUBTFUL"
     WHEEL_MISSING = "WHEEL_MISSING"
     DOCKERFILE_PRESENT = "DOCKERFILE_PRESENT"
     UNSUPPORTED_FORMAT = "UNSUPPORTED_FORMAT"
     UNSAFE_PICKLE = "UNSAFE_PICKLE"
     UNKNOWN_PICKLE = "UNKNOWN_PICKLE"
     NOT_SCANNED = "NOT_SCANNED"
+    SIGNATURE_INVALID = "SIGNATURE_INVALID"
+    SIGNATURE_UNTRUSTED = "SIGNATURE_UNTRUSTED"
+    SIGNATURE_MISSING = "SIGNATURE_MISSING"
     # What an import runs into.
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     STORE_DENIED = "STORE_DENIED"
+    STORE_FULL = "STORE_FULL"
     SOURCE_CHANGED = "SOURCE_CHANGED"
     RUNTIME_UNAVAILABLE = "RUNTIME_UNAVAILABLE"
+    RUNTIME_SUBSTITUTED = "RUNTIME_SUBSTITUTED"
+    BATCH_INPUTS_MISSING = "BATCH_INPUTS_MISSING"
     BUILD_FAILED = "BUILD_FAILED"
+    IMPORT_CANCELLED = "IMPORT_CANCELLED"
     ARTIFACT_DRIFT = "ARTIFACT_DRIFT"
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
@@ -98,6 +122,36 @@ class RevisionConflict(Refusal):
         )
         self.expected_revision = expected_revision
         self.actual_revision = actual_revision
+
+
+class VersionUserKind(StrEnum):
+    SERVICE = "SERVICE"
+    MARKET_LISTING = "MARKET_LISTING"
+    ALIAS = "ALIAS"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionUser:
+    """What relies on a version of a model."""
+
+    kind: VersionUserKind
+    id: UUID
+    name: str
+    version: str
+
+
+class InUse(Refusal):
+    def __init__(self, message: str, users: Sequence[VersionUser], *, path: Sequence[str], hint: str) -> None:
+        super().__init__(ErrorCode.IN_USE, message, path=path, hint=hint)
+        self.users = tuple(users)
+
+
+class PackageRefusal(Refusal):
+    """A problem of a config or a package that a request itself shows."""
+
+    def __init__(self, problem: Problem, *, path: Sequence[str]) -> None:
+        super().__init__(ErrorCode(problem.code.value), problem.message, path=path, hint=problem.hint)
+        self.problem = problem
 
 
 class UnsupportedByEngine(Refusal):

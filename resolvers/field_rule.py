@@ -11,6 +11,7 @@ NAME = re.compile(rf"[A-Za-z0-9_\-{CHINESE}]{{1,64}}")
 TRAINING_JOB_NAME = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 LABEL = re.compile(rf"[A-Za-z{CHINESE}][A-Za-z0-9_{CHINESE}]{{0,63}}")
 DOCUMENT_NAME = re.compile(rf"[A-Za-z{CHINESE}][A-Za-z0-9_\-{CHINESE}]{{0,47}}")
+STRICT_DOCUMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_\-]{0,47}")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 LABELS = 5
 DOCUMENTS = 3
@@ -53,10 +54,10 @@ def description(value: str | None, *, is_strict: bool, path: Sequence[str]) -> I
 
 
 def labels(values: Sequence[str], *, path: Sequence[str]) -> Iterator[Refusal]:
+    """At most five, each once; of more, the first five are looked at (ModelArts.3023)."""
     if len(values) > LABELS:
         yield invalid(f"A version has at most {LABELS} labels; these are {len(values)}.", path=path)
-        return
-    for position, value in enumerate(values):
+    for position, value in enumerate(values[:LABELS]):
         if LABEL.fullmatch(value) is None:
             yield invalid(
                 "A label begins with a letter or a Chinese character; up to 63 more, digits or _ may follow.",
@@ -66,11 +67,12 @@ def labels(values: Sequence[str], *, path: Sequence[str]) -> Iterator[Refusal]:
             yield invalid(f"The label {value!r} is given twice.", path=[*path, str(position)])
 
 
-def document(document_name: str, url: str, *, path: Sequence[str]) -> Iterator[Refusal]:
-    if DOCUMENT_NAME.fullmatch(document_name) is None:
+def document(document_name: str, url: str, *, is_strict: bool, path: Sequence[str]) -> Iterator[Refusal]:
+    """A name of 1 to 48 characters and a link; the stricter names of ModelArts are not Chinese (modelarts_03_0076)."""
+    if (STRICT_DOCUMENT_NAME if is_strict else DOCUMENT_NAME).fullmatch(document_name) is None:
+        first = "a letter A to Z" if is_strict else "a letter or Chinese character"
         yield invalid(
-            "A document's name has 1 to 48 characters: a letter or Chinese character, then also digits, - and _.",
-            path=[*path, "name"],
+            f"A document's name has 1 to 48 characters: {first}, then also digits, - and _.", path=[*path, "name"]
         )
     if not is_web_address(url):
         yield invalid("A document's URL is a link that begins with http:// or https://.", path=[*path, "url"])

@@ -6,7 +6,15 @@ from dataclasses import asdict, dataclass
 
 from asyncpg import Record
 
-from artifacts.object_store import ObjectChanged, ObjectNotFound, StoreDenied, StoreError, StoreUnavailable
+from artifacts.object_store import (
+    ObjectChanged,
+    ObjectNotFound,
+    StoreDenied,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+)
+from artifacts.package_directory import ArtifactDrift
 from artifacts.problem import Problem
 from db import operation
 from resolvers.errors import ErrorCode
@@ -17,6 +25,7 @@ ACTOR = "worker"
 STORE_HINTS = {
     ErrorCode.STORE_UNAVAILABLE: "When the store answers again, retryImport.",
     ErrorCode.STORE_DENIED: "The operator must let this server read and write the store; then retryImport.",
+    ErrorCode.STORE_FULL: "Nothing half-written was left. When the store has room again, retryImport.",
     ErrorCode.SOURCE_CHANGED: "Something wrote to the output while it was imported. "
     "Wait until it has finished, then retryImport.",
 }
@@ -89,8 +98,21 @@ def store_problem(failure: StoreError) -> dict[str, object]:
     codes: dict[type[StoreError], ErrorCode] = {
         StoreUnavailable: ErrorCode.STORE_UNAVAILABLE,
         StoreDenied: ErrorCode.STORE_DENIED,
+        StoreFull: ErrorCode.STORE_FULL,
         ObjectChanged: ErrorCode.SOURCE_CHANGED,
         ObjectNotFound: ErrorCode.SOURCE_CHANGED,
     }
     code = codes.get(type(failure), ErrorCode.STORE_UNAVAILABLE)
     return problem_row(code, str(failure), hint=STORE_HINTS[code])
+
+
+def drift_problem(drift: ArtifactDrift) -> dict[str, object]:
+    """A stored file that is not the imported one."""
+    return problem_row(
+        ErrorCode.ARTIFACT_DRIFT,
+        str(drift),
+        file=drift.file,
+        expected=drift.expected,
+        actual=drift.actual,
+        hint="Somebody or something changed the store. Restore the file from a backup, or import the model anew.",
+    )

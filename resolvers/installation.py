@@ -6,26 +6,36 @@ from pathlib import Path
 
 from artifacts.blob import BlobStore
 from artifacts.object_store import ObjectStore
+from artifacts.trusted_key import TrustedKeys
 from db.connection import Pool
 from db.reading_pool import ReadingPool
 from engines.engine import Engine
+from resolvers.scan_policy import ScanPolicy
 
 DEFAULT_STORE = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The operator's choices that decide what is accepted."""
+    """The operator's choices: what is accepted, what is kept. `scan_policy` holds where a workspace chose nothing."""
 
     region: str
     is_strict: bool
+    is_arm_version: bool
     file_size_limit_bytes: int
-    suspicious_pickles: str
+    scan_policy: ScanPolicy
     build_timeout_seconds: float
     upload_expires_seconds: int
     prediction_timeout_seconds: float
     prediction_max_body_bytes: int
+    worker_operations: int
     operation_attempts: int
+    restore_days: int
+    unused_file_seconds: int
+    unused_environment_seconds: int
+    runtime_map: Mapping[str, str]
+    trusted_keys: TrustedKeys
+    signature_policy: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What the instances of one service should be, what they are, and what follows for the service's status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,10 +17,11 @@ SETTLED_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One instance as it is now; `reason` says why it is not running, or last did not."""
+    """One instance as it is now: `reason` says why it does not run, `problem` what is wrong with its package."""
 
     state: str
     reason: str | None
+    problem: Mapping[str, object] | None = None
 
 
 def status_of(current: str, instances: Sequence[Seen], *, wanted: int) -> Observation:

@@ -8,16 +8,18 @@ from asyncpg import Record
 
 from artifacts.object_store import StoreError, StoreUnavailable
 from artifacts.package_directory import ArtifactDrift
-from db import environment_build, model_version, operation, training_job
+from db import environment_build, model_version, operation
 from engines.engine import BuildFailed, EngineError
 from resolvers.deployment_target import environment_of
 from resolvers.environment_build import build_environment, note_existing
 from resolvers.errors import ErrorCode
-from resolvers.import_attempt import Attempt, ImportFailed, Superseded, our_fault, problem_row, refused, store_problem
+from resolvers.import_attempt import Attempt, ImportFailed, Superseded, our_fault, problem_row, store_problem
+from resolvers.import_plan import plan_of_version
 from resolvers.installation import Installation
 from resolvers.package_copy import copy_package, keep_copy
-from resolvers.package_description import chosen_dependencies, describe_package, runtime_problems
-from resolvers.package_source import CONFIG_NAME, PackageRefused, inspect, scan_problems
+from resolvers.package_description import describe_package
+from resolvers.package_inspection import add_scans, inspect
+from resolvers.package_source import CONFIG_NAME
 
 STORE_ATTEMPTS = 4
 STORE_RETRY_SECONDS = 1.0
@@ -64,7 +66,7 @@ async def _import(attempt: Attempt) -> None:
         await attempt.hold(unit)
         await model_version.set_status(unit.connection, row["workspace_id"], version["id"], "NORMAL", [])
         await operation.finish(unit.connection, row["workspace_id"], row["id"], "SUCCEEDED")
-        unit.record("MODEL_VERSION_IMPORTED", version["id"], digest=version["digest"].hex())
+        unit.record("MODEL_VERSION_IMPORTED", version["id"], digest=version["digest"] and version["digest"].hex())
 
 
 async def _with_store_retries(attempt: Attempt, version: Record) -> None:
@@ -86,25 +88,19 @@ async def _with_store_retries(attempt: Attempt, version: Record) -> None:
 async def _inspect_and_copy(attempt: Attempt, version: Record) -> None:
     installation = attempt.installation
     await attempt.advance("INSPECTING")
-    source = await training_job.find_version(
-        installation.pool, version["workspace_id"], version["training_job_version_id"]
-    )
-    assert source is not None
-    store = installation.stores[source["output_store"]]
-    try:
-        package = await inspect(store, source, installation.rules, chosen_dependencies(version))
-    except PackageRefused as refusal:
-        problems = runtime_problems(version, refusal.config) if refusal.config else []
-        raise refused(refusal.problems, refusal.warnings, problems) from refusal
-    if problems := runtime_problems(version, package.config):
-        scanned = await scan_problems(store, package.files, installation.rules)
-        raise refused(scanned, package.warnings, problems)
-    description, warnings = describe_package(version, source, package)
+    plan = await plan_of_version(installation.pool, version)
+    inspection = await inspect(installation, plan)
+    if inspection.problems:
+        await add_scans(installation, version["workspace_id"], inspection)
+        raise ImportFailed("IMPORT_FAILED", inspection.problems, inspection.warnings)
+    package = inspection.package
+    assert package is not None
+    description = describe_package(plan, inspection)
     async with attempt.transaction() as unit:
         await attempt.hold(unit)
         await model_version.describe(unit.connection, version["workspace_id"], version["id"], description)
-    files = await copy_package(attempt, version, store, package)
-    await keep_copy(attempt, version, files, warnings)
+    files = await copy_package(attempt, version, package.store, package) if package.store is not None else []
+    await keep_copy(attempt, version, files, inspection.warnings)
 
 
 async def _build(attempt: Attempt, version: Record) -> None:

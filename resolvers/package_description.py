@@ -3,109 +3,65 @@
 from dataclasses import asdict
 
 import orjson
-from asyncpg import Record
 
 from artifacts.api import Api
 from artifacts.config import Config
-from artifacts.dependency import Dependency
-from artifacts.problem import Findings
 from db import model_version
-from engines.runtime_catalogue import Runtime, requirements_for, resolve, runtimes
-from resolvers.errors import ErrorCode
-from resolvers.import_attempt import problem_row, stored_problem
-from resolvers.model import DeploymentType, read_choice
-from resolvers.package_source import CONFIG_NAME, Package
+from engines.runtime_catalogue import requirements_for
+from resolvers.import_plan import ImportPlan
+from resolvers.package_inspection import Inspection, Package, servable_types
 
 EVALUATION_METRICS = ("f1", "recall", "precision", "accuracy")
 # What training jobs call the metric that config.json calls f1 (modelarts_03_0056).
 METRIC_NAMES = {"f1_score": "f1"}
 
 
-def describe_package(
-    version: Record, source: Record, package: Package
-) -> tuple[model_version.Description, list[dict[str, object]]]:
-    """What is stored of the package's config, with the importer's choices in the place of the package's."""
+def describe_package(plan: ImportPlan, inspection: Inspection) -> model_version.Description:
+    """What is stored of a package that nothing stands against."""
+    package = inspection.package
+    assert package is not None
     config = package.config
-    runtime = _runtime(version, config)
-    requirements = runtime and requirements_for(runtime, [found.requirement for found in config.dependencies])
-    wheels = {found.requirement for found in config.dependencies if found.wheel}
-    warnings = [stored_problem(warning) for warning in package.warnings]
-    if runtime is None:
-        warnings.append(_no_environment(config))
-    description = model_version.Description(
-        source_store=source["output_store"],
+    assert config is not None
+    return model_version.Description(
+        source_store=package.store.name if package.store is not None else None,
         source_key=package.key,
-        deployment_types=version["chosen_deployment_types"] or _servable_types(config),
+        input_output_mode=plan.source.input_output_mode,
+        deployment_types=plan.deployment_types or servable_types(config),
         ai_engine=config.ai_engine,
         algorithm=config.algorithm,
-        requested_runtime=config.runtime,
-        runtime=runtime.name if runtime else None,
-        requirements=[line for line in requirements if line not in wheels] if requirements else None,
-        config=orjson.dumps(config.to_json(), option=orjson.OPT_INDENT_2).decode(),
+        requested_runtime=package.requested_runtime,
+        runtime=package.runtime.name if package.runtime else None,
+        requirements=requirements(package),
+        config=config_text(config),
         apis=[api_row(api) for api in config.apis],
         dependencies=[asdict(dependency) for dependency in config.dependencies],
-        metrics=_metrics(source, config),
+        metrics=metrics(plan, config),
         health_check={**config.health_check.to_json()} if config.health_check else None,
         inference_code_path=package.layout.inference_code,
         model_path=package.layout.model_path,
-        warnings=warnings,
+        warnings=inspection.warnings,
     )
-    return description, warnings
 
 
-def chosen_dependencies(version: Record) -> tuple[Dependency, ...] | None:
-    """What the importer named in the place of the package's own."""
-    if version["chosen_dependencies"] is None:
+def requirements(package: Package) -> list[str] | None:
+    """The pip lines of the package's environment, without the wheels that it brings along; None where it has none."""
+    if package.runtime is None or package.config is None:
         return None
-    chosen = [read_choice(choice, Findings()) for choice in version["chosen_dependencies"]]
-    return tuple(dependency for read in chosen for dependency in read)
+    dependencies = package.config.dependencies
+    lines = requirements_for(package.runtime, [found.requirement for found in dependencies])
+    wheels = {found.requirement for found in dependencies if found.wheel}
+    return [line for line in lines if line not in wheels]
 
 
-def _runtime(version: Record, config: Config) -> Runtime | None:
-    """The runtime that the version gets: the importer's choice, else what the config asks for, else the default.
-
-    None for an engine that has no environment here, and for a runtime that this installation lacks.
-    """
-    found = resolve(config.ai_engine, version["chosen_runtime"] or config.runtime)
-    return found if found is not None and found.is_available else None
+def config_text(config: Config) -> str:
+    """The config in force, as a config.json of its own."""
+    return orjson.dumps(config.to_json(), option=orjson.OPT_INDENT_2).decode()
 
 
-def _no_environment(config: Config) -> dict[str, object]:
-    name = config.ai_engine.model_type
-    return problem_row(
-        ErrorCode.UNSUPPORTED_BY_ENGINE,
-        f"This installation has no environment for {name} models: the version cannot be deployed here.",
-    )
-
-
-def runtime_problems(version: Record, config: Config) -> list[dict[str, object]]:
-    """One where the package needs a runtime that this installation lacks, of an engine that has others."""
-    available = [runtime.name for runtime in runtimes(config.ai_engine) if runtime.is_available]
-    if not available or _runtime(version, config) is not None:
-        return []
-    names = ", ".join(available)
-    requested = version["chosen_runtime"] or config.runtime
-    problem = problem_row(
-        ErrorCode.RUNTIME_UNAVAILABLE,
-        f"The config asks for the runtime {requested!r}, which this installation does not have.",
-        file=CONFIG_NAME,
-        pointer="/runtime",
-        expected=names,
-        actual=requested,
-        hint=f"If the package runs with one of these, name it in `runtime` of retryImport: {names}.",
-    )
-    return [problem]
-
-
-def _servable_types(config: Config) -> list[str]:
-    """All that the package can serve: without declared inputs it cannot be a batch service (ModelArts.3514)."""
-    has_inputs = any(api.inputs for api in config.apis)
-    return [kind for kind in DeploymentType if kind is not DeploymentType.BATCH or has_inputs]
-
-
-def _metrics(source: Record, config: Config) -> dict[str, object] | None:
+def metrics(plan: ImportPlan, config: Config) -> dict[str, object] | None:
     """The training job's evaluation where it has one, else what the config says (modelarts_03_0078)."""
-    evaluated = {METRIC_NAMES.get(metric["name"], metric["name"]): metric["value"] for metric in source["metrics"]}
+    reported = plan.job["metrics"] if plan.job is not None else ()
+    evaluated = {METRIC_NAMES.get(metric["name"], metric["name"]): metric["value"] for metric in reported}
     measured: dict[str, object] = {name: evaluated[name] for name in EVALUATION_METRICS if name in evaluated}
     if measured:
         return measured

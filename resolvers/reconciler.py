@@ -3,8 +3,8 @@
 import asyncio
 import itertools
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import structlog
@@ -18,6 +18,7 @@ from db.failure import DATABASE_ERRORS
 from db.listener import Listener
 from engines.engine import EngineError, InstanceState, InstanceStatus, IsolationLevel
 from resolvers.deployment_target import PreparedTarget, instance_specification, prepare
+from resolvers.import_attempt import drift_problem
 from resolvers.installation import Installation
 from resolvers.instance_set import Seen, status_of
 from resolvers.service import ServiceDesiredState, ServiceStatus
@@ -189,7 +190,8 @@ class Reconciler:
         for instance in await service_instance.of_service(self._pool, row["workspace_id"], row["id"]):
             if instance["id"] not in kept:
                 await self._instances.end(instance)
-        await self._observe(row, status_of(row["status"], seen, wanted=len(seen)))
+        problem = next((instance.problem for instance in seen if instance.problem), None)
+        await self._observe(row, status_of(row["status"], seen, wanted=len(seen)), problem)
 
     async def _keep_target(
         self, row: Record, target: Record, instances: Sequence[Record], statuses: dict[str, InstanceStatus]
@@ -215,7 +217,10 @@ class Reconciler:
                 seen.append(Seen(InstanceState.STARTING, instance["reason"]))
         except START_FAILURES as failure:
             self._prepared.pop(target["id"], None)
-            seen += [await self._instances.note_failure(instance, str(failure)) for instance in due[len(seen) :]]
+            problem = drift_problem(failure) if isinstance(failure, ArtifactDrift) else None
+            for instance in due[len(seen) :]:
+                noted = await self._instances.note_failure(instance, str(failure))
+                seen.append(replace(noted, problem=problem))
         return seen
 
     async def _prepare(self, row: Record, target: Record) -> PreparedTarget:
@@ -239,7 +244,9 @@ class Reconciler:
         status = ServiceStatus.DELETING if is_deleted else ServiceStatus.STOPPED
         await self._observe(row, service.Observation(status, None, None, is_deleted))
 
-    async def _observe(self, row: Record, observed: service.Observation) -> None:
+    async def _observe(
+        self, row: Record, observed: service.Observation, problem: Mapping[str, object] | None = None
+    ) -> None:
         """Write the status down where it differs, unless something else was asked of the service by now."""
         if (row["status"], row["status_message"]) == (
             observed.status,
@@ -251,18 +258,24 @@ class Reconciler:
             if current is None or current["revision"] != row["revision"] or current["deleted_at"]:
                 return
             await service.observe(unit.connection, row["workspace_id"], row["id"], observed)
-            await self._end_operation(unit.connection, row, observed)
+            await self._end_operation(unit.connection, row, observed, problem)
             if observed.status != current["status"] or observed.is_deleted:
                 kind = "SERVICE_DELETED" if observed.is_deleted else f"SERVICE_{observed.status}"
                 unit.record(kind, row["id"], message=observed.status_message)
             await service.notify(unit.connection, row["id"])
 
-    async def _end_operation(self, connection: Connection, row: Record, observed: service.Observation) -> None:
+    async def _end_operation(
+        self,
+        connection: Connection,
+        row: Record,
+        observed: service.Observation,
+        problem: Mapping[str, object] | None,
+    ) -> None:
         if observed.status == ServiceStatus.DEPLOYING:
             return
         error: dict[str, object] | None = None
         if observed.status in (ServiceStatus.FAILED, ServiceStatus.CONCERNING):
-            error = {"code": "SERVICE_NOT_RUNNING", "message": observed.status_message}
+            error = dict(problem or {"code": "SERVICE_NOT_RUNNING", "message": observed.status_message})
         state = "FAILED" if error else "SUCCEEDED"
         await operation.finish_subject(connection, row["workspace_id"], row["id"], state, error)
 

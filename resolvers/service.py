@@ -8,11 +8,13 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from artifacts.ai_engine import AiEngine
 from db import model_version, operation, service, service_instance
 from engines.engine import Capability
 from engines.runtime_catalogue import resolve
 from resolvers import field_rule, inference_specification
 from resolvers.caller import Caller
+from resolvers.deployment_type import DeploymentType
 from resolvers.errors import (
     AlreadyExists,
     ErrorCode,
@@ -26,7 +28,7 @@ from resolvers.errors import (
 )
 from resolvers.idempotency import once
 from resolvers.installation import Installation
-from resolvers.model import DeploymentType, find_id
+from resolvers.model import find_id
 from resolvers.operation import OperationKind
 from resolvers.transaction import Transaction, transaction
 
@@ -201,6 +203,9 @@ async def _deployable_version(
     await model_version.lock(unit.connection, unit.workspace_id, version_id)
     row = await model_version.find(unit.connection, unit.workspace_id, version_id)
     assert row is not None
+    if row["deleted_at"] is not None:
+        what = f"version {target.version!r} of the model {target.model_name!r}"
+        raise not_found(what, path=[*path, "version"])
     blockers = deployment_blockers(installation, _deployable(row), DeploymentType.REAL_TIME)
     if blockers:
         blocker = blockers[0]
@@ -239,11 +244,17 @@ def deployment_blockers(
     if Capability(deployment_type.value) not in engine.capabilities:
         message = f"The engine {engine.name} does not run {deployment_type} services."
         return [UnsupportedByEngine(message, engine=engine.name, field="deploymentType")]
+    if version.ai_engine == AiEngine.IMAGE:
+        return [] if Capability.CONTAINER_IMAGE in engine.capabilities else [_no_containers(engine.name)]
     runtime = resolve(version.ai_engine or "", version.runtime)
     if runtime is None or not runtime.is_available:
         message = f"The engine {engine.name} has no environment for {version.ai_engine} models."
         return [UnsupportedByEngine(message, engine=engine.name, field="aiEngine")]
     return []
+
+
+def _no_containers(engine: str) -> Refusal:
+    return UnsupportedByEngine(f"The engine {engine} runs no container images.", engine=engine, field="containerImage")
 
 
 async def act(

@@ -18,6 +18,7 @@ from resolvers.errors import ErrorCode, Refusal, RevisionConflict, along_with, i
 from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.location import Location, assigned, granted
+from resolvers.training_output import look, look_again, look_if_completed
 from resolvers.transaction import Transaction, transaction
 
 PARAMETERS = 200
@@ -112,9 +113,12 @@ async def record(
         async def act() -> UUID:
             return await _insert(installation, unit, request, refusals)
 
-        return await once(
+        version_id = await once(
             unit, mutation="recordTrainingJobVersion", key=idempotency_key, request=asdict(request), act=act
         )
+    if request.output is not None:
+        await look(installation, caller.workspace.id, version_id)
+    return version_id
 
 
 async def _insert(
@@ -163,16 +167,18 @@ def _new_version(request: RecordRequest, location: Location, region: str) -> tra
 async def report(
     installation: Installation, caller: Caller, request: ReportRequest, *, idempotency_key: str | None
 ) -> UUID:
-    """Say what became of a version. What a report leaves out stays as it was."""
+    """Say what became of a version. What a report leaves out stays as it was; its output is looked at anew."""
     refusals = [*_metric_violations(request.metrics or ()), *_message_violations(request.status_message)]
     async with transaction(installation.pool, caller.workspace.id, caller.actor) as unit:
 
         async def act() -> UUID:
             return await _report(unit, request, refusals)
 
-        return await once(
+        version_id = await once(
             unit, mutation="reportTrainingJobVersion", key=idempotency_key, request=asdict(request), act=act
         )
+    await look_if_completed(installation, caller.workspace.id, version_id)
+    return version_id
 
 
 async def _report(unit: Transaction, request: ReportRequest, refusals: Sequence[Refusal]) -> UUID:
@@ -222,28 +228,14 @@ async def find_version_id(unit: Transaction, training_job_name: str, version_nam
     )
 
 
-def import_blockers(installation: Installation, *, status: str, region: str) -> list[Refusal]:
-    """Why a version cannot be imported, from what our own rows show (modelarts_23_0054, Background)."""
-    blockers = []
-    if status != TrainingJobVersionStatus.COMPLETED:
-        blockers.append(
-            Refusal(
-                ErrorCode.TRAINING_JOB_NOT_COMPLETED,
-                f"The training job version is {status}; only a COMPLETED one can be imported.",
-                path=["source", "trainingJob", "versionName"],
-                hint="Wait for it to end; reportTrainingJobVersion tells this server what became of it.",
-            )
-        )
-    if region != installation.rules.region:
-        blockers.append(
-            Refusal(
-                ErrorCode.REGION_MISMATCH,
-                f"The output lies in the region {region!r}, this installation in {installation.rules.region!r}.",
-                path=["source", "trainingJob", "versionName"],
-                hint="Import it where it was trained, or record the job anew with its output in this region.",
-            )
-        )
-    return blockers
+async def look_at_output(installation: Installation, caller: Caller, training_job_name: str, version_name: str) -> None:
+    """Learn what a version's output holds by now: files may have been put there without a report."""
+    number = version_number(version_name)
+    if number is not None:
+        workspace_id = caller.workspace.id
+        found = await training_job.find_version_id(installation.pool, workspace_id, training_job_name, number)
+        if found is not None:
+            await look_again(installation, workspace_id, found)
 
 
 def _violations(installation: Installation, request: RecordRequest) -> list[Refusal]:

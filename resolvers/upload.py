@@ -17,6 +17,7 @@ from resolvers.errors import ErrorCode, Refusal, along_with, invalid, not_found,
 from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.training_job import find_version_id
+from resolvers.training_output import look
 from resolvers.transaction import Transaction, transaction
 
 __all__ = ["CreateRequest", "NewFile", "PresignedPart", "UploadFile", "complete", "create", "presigned_parts"]
@@ -27,6 +28,7 @@ SIZE_LIMIT_BYTES = 5 * 2**40
 CONCURRENCY = 8
 # A completion that began in time may still be at work.
 EXPIRY_GRACE_SECONDS = 3_600.0
+ASK_AGAIN = "Ask again when the store answers; what was uploaded is kept until the upload expires."
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +161,23 @@ async def complete(installation: Installation, caller: Caller, upload_id: UUID |
     raise_all(
         await _complete_files(installation, found, await upload.files(installation.pool, workspace_id, upload_id))
     )
+    await _look_at_output(installation, found)
     async with transaction(installation.pool, workspace_id, caller.actor) as unit:
         if await upload.complete(unit.connection, workspace_id, upload_id):
             unit.record("UPLOAD_COMPLETED", upload_id)
             unit.record("TRAINING_JOB_OUTPUT_UPLOADED", found["training_job_version_id"])
     return upload_id
+
+
+async def _look_at_output(installation: Installation, found: Record) -> None:
+    """What is acknowledged can be imported. Raises Refusal (STORE_UNAVAILABLE) where that cannot be seen to."""
+    if await look(installation, found["workspace_id"], found["training_job_version_id"]) is None:
+        raise Refusal(
+            ErrorCode.STORE_UNAVAILABLE,
+            "The files are in their places, but the store does not tell what lies there.",
+            path=["uploadId"],
+            hint=ASK_AGAIN,
+        )
 
 
 async def discard_expired(installation: Installation) -> int:
@@ -217,8 +231,7 @@ def _store_failed(failure: StoreError) -> Refusal:
         hint = "What lies there was uploaded earlier. Announce the file under another path."
         return invalid(str(failure), path=["uploadId"], hint=hint)
     code = ErrorCode.STORE_DENIED if isinstance(failure, StoreDenied) else ErrorCode.STORE_UNAVAILABLE
-    hint = "Ask again when the store answers; what was uploaded is kept until the upload expires."
-    return Refusal(code, str(failure), path=["uploadId"], hint=hint)
+    return Refusal(code, str(failure), path=["uploadId"], hint=ASK_AGAIN)
 
 
 async def _target(installation: Installation, found: Record, path: str) -> tuple[ObjectStore, str]:

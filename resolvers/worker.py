@@ -1,7 +1,10 @@
 """Takes background operations from the queue."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 import structlog
@@ -11,11 +14,12 @@ from pgqueuer.models import Job
 
 from db import operation
 from db.failure import DATABASE_ERRORS
-from resolvers import model_import
+from resolvers import clean_up, model_import, model_verification
 from resolvers.installation import Installation
 from resolvers.operation import OperationKind, requeue_lost
 
-CONCURRENT_IMPORTS = 2
+# With batches of one, what has ended makes room at once: the queue writes ended jobs down in batches of this size.
+BATCH_SIZE = 1
 # Notifications wake the worker; this is for one that was lost with its connection.
 DEQUEUE_TIMEOUT = timedelta(seconds=5)
 # An operation whose worker died is taken up again after this long.
@@ -27,21 +31,43 @@ REQUEUE_SECONDS = 60.0
 logger = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How operations of a kind are done: `run` by their ids, `at_once` of them in all workers together (0: any)."""
+
+    run: Callable[[Installation, UUID], Awaitable[None]]
+    at_once: int = 0
+
+
+WORK: Mapping[OperationKind, Work] = MappingProxyType(
+    {
+        OperationKind.IMPORT_MODEL: Work(model_import.run),
+        OperationKind.VERIFY_MODEL_VERSION: Work(model_verification.run, at_once=2),
+        OperationKind.CLEAN_UP: Work(clean_up.run, at_once=1),
+    }
+)
+
+
 class Worker:
     """Runs operations, each any number of times until it has ended: handlers may be repeated."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._queue = PgQueuer.from_asyncpg_pool(installation.pool)
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Future[None]] = set()
         self._is_stopping = False
-        self._queue.entrypoint(OperationKind.IMPORT_MODEL, concurrency_limit=CONCURRENT_IMPORTS)(self._import_model)
+        for kind, work in WORK.items():
+            register = self._queue.entrypoint(kind, concurrency_limit=work.at_once, accepts_context=False)
+            register(self._handler(work))
 
     async def run(self) -> None:
         """Work until cancelled. What is under way then goes back to the queue, to be taken up by another worker."""
         working = asyncio.create_task(
             self._queue.run(
-                dequeue_timeout=DEQUEUE_TIMEOUT, heartbeat_timeout=HEARTBEAT_TIMEOUT, batch_size=CONCURRENT_IMPORTS
+                dequeue_timeout=DEQUEUE_TIMEOUT,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                batch_size=BATCH_SIZE,
+                max_concurrent_tasks=self._installation.rules.worker_operations,
             )
         )
         requeueing = asyncio.create_task(self._keep_requeueing())
@@ -63,16 +89,22 @@ class Worker:
         # Its failure, if any, was the reason to stop or comes of it.
         await asyncio.gather(working, return_exceptions=True)
 
-    async def _import_model(self, job: Job) -> None:
-        assert job.payload is not None
-        task = asyncio.create_task(model_import.run(self._installation, UUID(bytes=job.payload)))
+    def _handler(self, work: Work) -> Callable[[Job], Awaitable[None]]:
+        async def handle(job: Job) -> None:
+            assert job.payload is not None
+            await self._do(work, UUID(bytes=job.payload))
+
+        return handle
+
+    async def _do(self, work: Work, operation_id: UUID) -> None:
+        task = asyncio.ensure_future(work.run(self._installation, operation_id))
         self._running.add(task)
         try:
             await task
         except asyncio.CancelledError:
             if not self._is_stopping:
                 raise
-            await operation.give_back(self._installation.pool, UUID(bytes=job.payload))
+            await operation.give_back(self._installation.pool, operation_id)
             raise RetryRequested(timedelta(0), "the worker stops") from None
         except Exception as failure:
             # The queue forgets a job whose retry it cannot write down.

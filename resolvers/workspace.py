@@ -3,7 +3,9 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from uuid import UUID
 
 from asyncpg import Record
@@ -11,8 +13,19 @@ from asyncpg import Record
 from db import workspace
 from db.connection import Connection, Pool
 from resolvers.caller import Caller, Workspace
-from resolvers.errors import AlreadyExists, ErrorCode, Refusal, UnknownToken, UnknownWorkspace, invalid
-from resolvers.installation import DEFAULT_STORE
+from resolvers.errors import (
+    AlreadyExists,
+    ErrorCode,
+    Refusal,
+    RevisionConflict,
+    UnknownToken,
+    UnknownWorkspace,
+    invalid,
+)
+from resolvers.idempotency import once
+from resolvers.installation import DEFAULT_STORE, Installation
+from resolvers.scan_policy import ScanAction
+from resolvers.transaction import Transaction, transaction
 
 DEFAULT_WORKSPACE = "default"
 # What events call the tokens that were not made on the command line.
@@ -21,6 +34,9 @@ DEFAULT_TOKEN = "default"
 # Names as ModelArts has them (creating a workspace: 4 to 64 characters); ours may be shorter.
 WORKSPACE_NAME = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 TOKEN_NAME = re.compile(r"[A-Za-z0-9_.@\-]{1,64}")
+SCAN_COLUMNS = MappingProxyType(
+    {"suspicious": "suspicious_pickles", "unknown": "unknown_pickles", "notScanned": "unscanned_files"}
+)
 OWN_PREFIX = "workspaces/"
 BLOB_PREFIX = "blobs/"
 
@@ -63,6 +79,46 @@ def _pick(workspaces: Sequence[Workspace], name: str | None) -> Workspace:
 async def workspaces_of(pool: Pool, token: str) -> frozenset[UUID]:
     """The workspaces that a token is good for; none for an unknown token."""
     return frozenset(row["id"] for row in await workspace.sign_in(pool, digest(token)))
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRequest:
+    """What to do by what a scan found, by the names of SCAN_COLUMNS; None goes back to the installation's setting."""
+
+    scan_policy: Mapping[str, ScanAction | None]
+    expected_revision: int | None
+
+
+async def update(
+    installation: Installation, caller: Caller, request: UpdateRequest, *, idempotency_key: str | None
+) -> UUID:
+    """Change what was chosen for the caller's workspace: its id. Raises RevisionConflict."""
+    async with transaction(installation.pool, caller.workspace.id, caller.actor) as unit:
+
+        async def act() -> UUID:
+            return await _update(unit, request)
+
+        asked = {"scanPolicy": dict(request.scan_policy), "expectedRevision": request.expected_revision}
+        return await once(unit, mutation="updateWorkspace", key=idempotency_key, request=asked, act=act)
+
+
+async def _update(unit: Transaction, request: UpdateRequest) -> UUID:
+    row = await workspace.lock(unit.connection, unit.workspace_id)
+    if request.expected_revision is not None and row["revision"] != request.expected_revision:
+        raise RevisionConflict(request.expected_revision, row["revision"])
+    chosen = {name: row[column] for name, column in SCAN_COLUMNS.items()}
+    wanted = {**chosen, **request.scan_policy}
+    if wanted != chosen:
+        columns = {column: wanted[name] for name, column in SCAN_COLUMNS.items()}
+        await workspace.choose(unit.connection, unit.workspace_id, **columns)
+        unit.record("WORKSPACE_UPDATED", unit.workspace_id, scanPolicy=wanted)
+    return unit.workspace_id
+
+
+async def revision(pool: Pool, workspace_id: UUID) -> int:
+    """How often a workspace's settings were changed, from 1."""
+    number: int = (await workspace.settings(pool, workspace_id))["revision"]
+    return number
 
 
 async def create_workspace(pool: Pool, *, name: str) -> None:

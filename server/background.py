@@ -7,9 +7,9 @@ from importlib import import_module
 import structlog
 
 from db.listener import Listener
+from resolvers.clean_up import keep_cleaning_up
 from resolvers.installation import Installation
 from resolvers.reconciler import Reconciler
-from resolvers.unfinished_work import keep_discarding
 from server.engine_owner import owned
 from server.kept_file import engine_holder
 from server.settings import Settings
@@ -43,4 +43,4 @@ async def work(settings: Settings, installation: Installation, listener: Listene
     async with asyncio.TaskGroup() as group:
         group.create_task(kept_running("worker", take_operations))
         group.create_task(kept_running("reconciler", reconcile))
-        group.create_task(kept_running("tidying", lambda: keep_discarding(installation)))
+        group.create_task(kept_running("tidying", lambda: keep_cleaning_up(installation)))

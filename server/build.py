@@ -1,16 +1,20 @@
 """Puts an installation together from its settings."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from artifacts.blob import BlobStore
 from artifacts.store_url import InvalidStoreUrl, create_store, parse_store_url
+from artifacts.trusted_key import TrustedKeys, read_trusted_keys
 from db.connection import Pool
 from db.reading_pool import ReadingPool
 from engines.engine import Engine
 from engines.local_engine import LocalEngine
 from engines.package_source import PackageSource
+from engines.runtime_catalogue import map_errors
 from resolvers.installation import DEFAULT_STORE, Installation, Rules
+from resolvers.scan_policy import ScanAction, ScanPolicy
 from server.failure import StartFailure
 from server.kept_file import signing_key
 from server.settings import CHECKOUT, Settings
@@ -79,11 +83,41 @@ def _rules(settings: Settings) -> Rules:
     return Rules(
         region=settings.region,
         is_strict=settings.strict_modelarts,
+        is_arm_version=settings.arm_version,
         file_size_limit_bytes=settings.model_file_limit_bytes,
-        suspicious_pickles=settings.suspicious_pickles,
+        scan_policy=_scan_policy(settings),
         build_timeout_seconds=settings.build_timeout_seconds,
         upload_expires_seconds=settings.upload_expires_seconds,
         prediction_timeout_seconds=settings.prediction_timeout_seconds,
         prediction_max_body_bytes=settings.prediction_max_body_bytes,
+        worker_operations=settings.worker_operations,
         operation_attempts=settings.operation_attempts,
+        restore_days=settings.restore_days,
+        unused_file_seconds=settings.unused_file_seconds,
+        unused_environment_seconds=settings.unused_environment_seconds,
+        runtime_map=_runtime_map(settings.runtime_map),
+        trusted_keys=_trusted_keys(settings.signing_keys),
+        signature_policy=settings.signature_policy,
     )
+
+
+def _trusted_keys(folder: Path | None) -> TrustedKeys:
+    if folder is None:
+        return TrustedKeys()
+    try:
+        return read_trusted_keys(folder)
+    except ValueError as error:
+        raise StartFailure(f"MODELYARD_SIGNING_KEYS is not valid: {error}") from error
+
+
+def _scan_policy(settings: Settings) -> ScanPolicy:
+    choices = (settings.suspicious_pickles, settings.unknown_pickles, settings.unscanned_files)
+    return ScanPolicy(*(ScanAction(choice.upper()) for choice in choices))
+
+
+def _runtime_map(items: Sequence[str]) -> Mapping[str, str]:
+    asked_to_given = dict(item.split("=") for item in items)
+    errors = map_errors(asked_to_given)
+    if errors:
+        raise StartFailure(f"MODELYARD_RUNTIME_MAP is not valid: {' '.join(errors)}")
+    return asked_to_given

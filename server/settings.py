@@ -34,10 +34,16 @@ class Isolation(StrEnum):
     NONE = "none"
 
 
-class SuspiciousPickles(StrEnum):
+class ScanChoice(StrEnum):
     BLOCK = "block"
     WARN = "warn"
     ALLOW = "allow"
+
+
+class SignaturePolicy(StrEnum):
+    SHOW = "show"
+    REQUIRE_VALID = "require-valid"
+    REQUIRE = "require"
 
 
 class Placement(StrEnum):
@@ -73,6 +79,13 @@ def check_proxy(value: str) -> str:
     return value
 
 
+def check_replacement(value: str) -> str:
+    asked, separator, given = value.partition("=")
+    if not (asked and separator and given) or "=" in given:
+        raise ValueError("each must be asked=given, as python3.6=python3.11 or PYTORCH:python3.6=python3.11")
+    return value
+
+
 class SchemeOf:
     """Accepts URLs of some schemes."""
 
@@ -88,6 +101,9 @@ class SchemeOf:
 Items = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(check_origin)], ...], NoDecode, BeforeValidator(split_list)]
 Proxies = Annotated[tuple[Annotated[str, AfterValidator(check_proxy)], ...], NoDecode, BeforeValidator(split_list)]
+Replacements = Annotated[
+    tuple[Annotated[str, AfterValidator(check_replacement)], ...], NoDecode, BeforeValidator(split_list)
+]
 HttpUrl = Annotated[str | None, AfterValidator(check_http_url)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(SchemeOf("postgresql", "postgres"))]
 StoreUrl = Annotated[SecretStr | None, AfterValidator(SchemeOf("s3", "file"))]
@@ -130,6 +146,10 @@ class Settings(BaseSettings):
     strict_modelarts: bool = Field(
         default=False, description="Hold names and limits to ModelArts' own where Modelyard is more generous."
     )
+    arm_version: bool = Field(
+        default=False,
+        description="Refuse imports from training jobs and object storage, as ModelArts of the Arm version does.",
+    )
 
     data_dir: AbsolutePath = Field(
         default=CHECKOUT / ".modelyard", description="Folder of everything that is kept on disk."
@@ -167,8 +187,36 @@ class Settings(BaseSettings):
     model_file_limit_bytes: int = Field(
         default=5 * GIBIBYTE, ge=1, description="Largest single file of a model package."
     )
-    suspicious_pickles: SuspiciousPickles = Field(
-        default=SuspiciousPickles.BLOCK, description="What an import does with a pickle that names known-bad code."
+    suspicious_pickles: ScanChoice = Field(
+        default=ScanChoice.BLOCK,
+        description="What an import does with a pickle that names known-bad code; a workspace may choose otherwise.",
+    )
+    unknown_pickles: ScanChoice = Field(
+        default=ScanChoice.WARN,
+        description="What an import does with a pickle that names unknown classes; a workspace may choose otherwise.",
+    )
+    unscanned_files: ScanChoice = Field(
+        default=ScanChoice.WARN,
+        description="What an import does with a file that could not be scanned; a workspace may choose otherwise.",
+    )
+    signing_keys: AbsolutePath | None = Field(
+        default=None, description="Folder with the public keys and certificates of those whose signatures are trusted."
+    )
+    signature_policy: SignaturePolicy = Field(
+        default=SignaturePolicy.SHOW,
+        description="`show` refuses nothing, `require-valid` unverified signatures, `require` what has none verified.",
+    )
+    unused_file_seconds: int = Field(
+        default=86_400,
+        ge=600,
+        description="How long the stored file of a model is kept that no version holds; longer than copying one takes.",
+    )
+    unused_environment_seconds: int = Field(
+        default=604_800, ge=0, description="How long an environment is kept that no version needs."
+    )
+
+    restore_days: int = Field(
+        default=30, ge=0, le=3650, description="For how many days a deleted version of a model can be restored."
     )
 
     engine_url: str = Field(
@@ -184,6 +232,9 @@ class Settings(BaseSettings):
     )
     build_timeout_seconds: float = Field(
         default=1800.0, gt=0, description="Longest that building one environment may take."
+    )
+    runtime_map: Replacements = Field(
+        default=(), description="Runtimes that packages get in the place of those that they ask for."
     )
     package_index_url: str | None = Field(
         default=None, description="Package index for environments; pip's own configuration where not set."
@@ -201,6 +252,9 @@ class Settings(BaseSettings):
         default=Placement.EMBEDDED, description="Where background work is done; `none` for `worker`s."
     )
     gateway: Placement = Field(default=Placement.EMBEDDED, description="Where predictions pass; `none` for `gateway`s.")
+    worker_operations: int = Field(
+        default=4, ge=2, le=100, description="Most background operations that one worker does at once."
+    )
     operation_attempts: int = Field(
         default=5, ge=1, le=100, description="Starts of one background operation before it fails."
     )

@@ -27,6 +27,7 @@ ERRORS = """errors {
   ... on AlreadyExistsError { nextVersion }
   ... on ConflictError { expectedRevision actualRevision }
   ... on UnsupportedByEngineError { engine field }
+  ... on InUseError { users { kind name id version } }
 }"""
 IMPORT_ENDED = frozenset({"NORMAL", "IMPORT_FAILED", "BUILD_FAILED"})
 
@@ -76,6 +77,9 @@ class Api:
             "upload",
             "model",
             "model_version",
+            "model_alias",
+            "market_listing",
+            "market_subscription",
             "service",
             "operation",
             "event",

@@ -31,7 +31,7 @@ TRAINING_JOB_VERSIONS = """
 INSERT INTO training_job_version (
     id, workspace_id, training_job_id, number, status, status_message, algorithm_kind, built_in_algorithm, ai_engine,
     ai_engine_version, image, parameters, metrics, architecture, region, output_store, output_key, is_output_assigned,
-    started_at, finished_at, revision, created_at, created_by
+    output_object_count, output_size_bytes, output_modified_at, output_checked_at, started_at, finished_at, revision, created_at, created_by
 )
 SELECT pg_temp.seeded_id('run', $1, number), $1, pg_temp.seeded_id('job', $1, 1 + (number - 1) % $3),
     1 + (number - 1) / $3, status,
@@ -50,6 +50,9 @@ SELECT pg_temp.seeded_id('run', $1, number), $1, pg_temp.seeded_id('job', $1, 1 
     ),
     CASE WHEN number % 5 > 0 THEN pg_temp.chosen(number, 'X86_64', 'AARCH64') END, 'local', 'default',
     'workspaces/' || $1 || '/training/' || number, number % 7 > 0,
+    CASE WHEN number % 9 > 0 THEN 4 ELSE 0 END, CASE WHEN number % 9 > 0 THEN 20000 + number ELSE 0 END,
+    CASE WHEN number % 9 > 0 THEN pg_temp.moment(number) + interval '1 day' END,
+    pg_temp.moment(number) + interval '1 day',
     pg_temp.moment(number) + interval '1 minute',
     CASE WHEN status <> 'RUNNING' THEN pg_temp.moment(number) + number % 700 * interval '13 seconds' END,
     1 + number % 4, pg_temp.moment(number), pg_temp.chosen(number, 'ci', 'anna', 'bo')
@@ -68,13 +71,13 @@ FROM generate_series(1::bigint, $2) AS number
 """
 _VERSIONS = """
 INSERT INTO model_version (
-    id, workspace_id, model_id, version_number, status, description, labels, documents, origin, source_kind,
+    id, workspace_id, model_id, model_name, version_number, status, description, labels, documents, origin, source_kind,
     training_job_version_id, source_store, source_key, chosen_deployment_types, minimum_cpu_count,
     minimum_memory_bytes, deployment_types, ai_engine, algorithm, requested_runtime, runtime, requirements, config,
     apis, dependencies, metrics, inference_code_path, model_path, size_bytes, digest, problems, warnings, imported_at,
     revision, created_at, created_by, deleted_at
 )
-SELECT pg_temp.seeded_id({kind}, $1, number), $1, {model_id}, {version_number}, status,
+SELECT pg_temp.seeded_id({kind}, $1, number), $1, {model_id}, {model_name}, {version_number}, status,
     CASE WHEN number % 4 > 0 THEN 'Recognises what lies on the belt; trained again after the change of light, run '
         || number || '.' END,
     CASE number % 5 WHEN 0 THEN '{{}}'::text[] WHEN 1 THEN ARRAY['vision']
@@ -128,6 +131,7 @@ FROM (
 VERSIONS_OF_MODELS = _VERSIONS.format(
     kind="'version'",
     model_id="pg_temp.seeded_id('model', $1, 1 + (number - 1) / $3)",
+    model_name="'model-' || lpad((1 + (number - 1) / $3)::text, 6, '0')",
     version_number="1 + (number - 1) % $3",
     training_job_version="number",
     count="$2",
@@ -139,6 +143,7 @@ VALUES (pg_temp.seeded_id($2, $1, 0), $1, $2, $3::bigint - 1, $3, $3, pg_temp.mo
 ONE_MODEL_VERSIONS = _VERSIONS.format(
     kind="'version of ' || $2",
     model_id="pg_temp.seeded_id($2, $1, 0)",
+    model_name="$2",
     version_number="number - 1",
     training_job_version="(1 + (number - 1) % $4)",
     count="$3",

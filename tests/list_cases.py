@@ -28,6 +28,11 @@ from gql.mapping import ToMany, mapping_of, stored_of
 
 ABSENT_TEXT = "no-row-has-this"
 ABSENT_DIGEST = "0" * 64
+# No index of parts of texts has anything so short.
+SHORT_TEXTS = ("zz", "%", "")
+# What a column is given as, where it is read as something else.
+GIVEN_AS = {"version_number": "version"}
+ABSENT = {"version_number": "98.7.6"}
 NEVER = ("0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z")
 
 
@@ -127,8 +132,11 @@ async def _single_values(
 def _texts(rule: Restriction, found: list[Any]) -> list[str]:
     if rule.type == "bytea":
         return [*(value.hex() for value in found), ABSENT_DIGEST]
-    beginnings = [value[:3] for value in found] if rule.comparison is Comparison.STARTS_WITH else []
-    return [*beginnings, *found, ABSENT_TEXT]
+    if rule.comparison is Comparison.STARTS_WITH:
+        return [*(value[:3] for value in found), *found, ABSENT_TEXT]
+    if rule.comparison is Comparison.LIKE:
+        return [*(value[2:].upper() for value in found), found[0][2:4], ABSENT_TEXT, *SHORT_TEXTS]
+    return [*found, ABSENT.get(rule.column, ABSENT_TEXT)]
 
 
 async def _most_and_least_common(pool: Pool, workspace_id: UUID, view: str, rule: Restriction) -> list[Any]:
@@ -149,4 +157,6 @@ def _compared(rule: Restriction) -> str:
     if rule.named_in is not None:
         return f"""(SELECT named.name FROM reading.{rule.named_in} AS named
             WHERE named.workspace_id = listed.workspace_id AND named.id = listed.{rule.column})"""
-    return f"unnest({rule.column})" if rule.comparison is Comparison.CONTAINS else rule.column
+    if rule.comparison is Comparison.CONTAINS:
+        return f"unnest({rule.column})"
+    return GIVEN_AS.get(rule.column, rule.column)

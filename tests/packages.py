@@ -25,7 +25,10 @@ class Service(XgSklServingBaseService):
 """
 SCIKIT_LEARN = {"framework": {"aiEngine": "SCIKIT_LEARN"}}
 TENSORFLOW = {"framework": {"aiEngine": "TENSORFLOW"}}
-RESNET = {"builtIn": {"name": "ResNet_v1_50"}}
+MXNET = {"framework": {"aiEngine": "MXNET"}}
+RESNET = {"builtIn": {"name": "ResNet_v2_50"}}
+# An output that holds something and no model: what is imported from it fails soon.
+NOTES: Package = {"notes.txt": b"soon"}
 
 
 @cache
@@ -62,31 +65,17 @@ def xgboost_package(**changes: Any) -> Package:
     return {"model/config.json": config(**{"model_type": "XGBoost", **changes}), "model/model.ubj": iris_booster()}
 
 
-def tensorflow_package(**changes: Any) -> Package:
+def mxnet_package(**changes: Any) -> Package:
     """It has no environment here: its import needs no build."""
     return {
-        "model/config.json": config(
-            **{"model_type": "TensorFlow", "model_algorithm": "image_classification", **changes}
-        ),
-        **saved_model(),
-    }
-
-
-def saved_model() -> Package:
-    """What TensorFlow writes, without a config: enough for a built-in algorithm."""
-    return {
-        "model/saved_model.pb": b"\x08\x01",
-        "model/variables/variables.index": b"index",
-        "model/variables/variables.data-00000-of-00001": b"variables",
-    }
-
-
-def mxnet_package(**changes: Any) -> Package:
-    return {
         "model/config.json": config(**{"model_type": "MXNet", "model_algorithm": "image_classification", **changes}),
-        "model/resnet-symbol.json": b"{}",
-        "model/resnet-0000.params": b"parameters",
+        **network(),
     }
+
+
+def network() -> Package:
+    """What MXNet writes, without a config: enough for a built-in algorithm."""
+    return {"model/resnet-symbol.json": b"{}", "model/resnet-0000.params": b"parameters"}
 
 
 def pytorch_package(**changes: Any) -> Package:
@@ -137,7 +126,7 @@ async def import_package(
     /,
     *,
     job: str = "iris",
-    algorithm: Mapping[str, Any] = TENSORFLOW,
+    algorithm: Mapping[str, Any] = MXNET,
     **fields: Any,
 ) -> Any:
     """What became of the import of these files from a new version of a job; `fields` are importModel's."""

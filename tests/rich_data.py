@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from db.connection import Pool
 from gql.identifier import Prefix, encode
 from resolvers.caller import Caller, Workspace
+from tests.rich_aliases import write_aliases, write_deleted_model
+from tests.rich_market import write_market
 from tests.rich_models import write_builds, write_files, write_models
 from tests.rich_services import write_events, write_operations, write_services
 from tests.rich_text import moment
@@ -21,14 +23,19 @@ TABLES: Mapping[Prefix, str] = {
     Prefix.SERVICE: "service",
     Prefix.BACKGROUND_OPERATION: "operation",
     Prefix.SERVICE_INSTANCE: "service_instance",
+    Prefix.MARKET_LISTING: "market_listing",
+    Prefix.MARKET_SUBSCRIPTION: "market_subscription",
 }
 # Each after what its rows refer to.
 EVERYTHING = (
     write_training_jobs,
     write_uploads,
     write_models,
+    write_market,
     write_files,
     write_builds,
+    write_deleted_model,
+    write_aliases,
     write_services,
     write_operations,
     write_events,
@@ -50,11 +57,11 @@ class RichWorkspace:
 
     @property
     def secrets(self) -> Sequence[str]:
-        """What nobody else may see: its marker where it has one, its keys, and its files' digests."""
+        """What nobody else may see: its marker where it has one, its keys but for the market's, its files' digests."""
         keys = [
             identifier.partition("_")[2]
             for prefix, identifiers in self.ids.items()
-            if prefix is not Prefix.WORKSPACE
+            if prefix not in (Prefix.WORKSPACE, Prefix.MARKET_LISTING)
             for identifier in identifiers
         ]
         return [*([self.marker] if self.marker else []), *keys, *self.digests]

@@ -44,6 +44,7 @@ def version(writer: Writer, place: int, model: Row, version_number: int) -> Row:
     runs = writer.rows["training_job_version"]
     return {
         "model_id": model["id"],
+        "model_name": model["name"],
         "version_number": version_number,
         "status": status,
         "description": writer.text(place) if place % 3 else None,
@@ -84,6 +85,8 @@ def version(writer: Writer, place: int, model: Row, version_number: int) -> Row:
         "created_by": f"{writer.marker}token",
         # The highest NORMAL version of the first model, and one that failed.
         "deleted_at": moment(place) if place in (10, 13) else None,
+        "deleted_by": f"{writer.marker}token" if place in (10, 13) else None,
+        "restorable_until": moment(place + 7) if place in (10, 13) else None,
     }
 
 

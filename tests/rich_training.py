@@ -40,6 +40,7 @@ def run(writer: Writer, place: int, job: Row, number: int) -> Row:
     is_assigned = place % 4 != 1
     algorithms = [*catalogue, writer.text(3)]
     measured = rich_text.FLOATS[: place % 12]
+    is_looked_at, is_filled = place % 7 != 3, place % 6 != 2
     return {
         "training_job_id": job["id"],
         "number": number,
@@ -57,6 +58,10 @@ def run(writer: Writer, place: int, job: Row, number: int) -> Row:
         "output_store": "default",
         "output_key": f"{writer.marker}outputs/{place}/{'é' if is_assigned else writer.text(place)}",
         "is_output_assigned": is_assigned,
+        "output_object_count": (place + 1 if is_filled else 0) if is_looked_at else None,
+        "output_size_bytes": (place << 33 if is_filled else 0) if is_looked_at else None,
+        "output_modified_at": moment(place + place % 3) if is_looked_at and is_filled else None,
+        "output_checked_at": moment(place + 9) if is_looked_at else None,
         "started_at": moment(place) if place % 4 else None,
         "finished_at": moment(place) + rich_text.DURATIONS[place % 5] if place % 2 else None,
         "revision": place + 1,

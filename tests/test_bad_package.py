@@ -10,8 +10,9 @@ from engines.runtime_catalogue import INSTALLED
 from tests.api import Api, config, running_server
 from tests.packages import (
     CUSTOM_CODE,
+    MXNET,
+    NOTES,
     SCIKIT_LEARN,
-    TENSORFLOW,
     Package,
     blobs,
     dependency,
@@ -19,11 +20,11 @@ from tests.packages import (
     foreign_pickle,
     found,
     import_package,
+    mxnet_package,
+    network,
     pytorch_package,
-    saved_model,
     scikit_learn_package,
     shell_pickle,
-    tensorflow_package,
     upload_job,
     without,
 )
@@ -34,41 +35,41 @@ WHEEL = "iris-1.0-py3-none-any.whl"
 SHELL = "posix.system"
 LINES = b'{\n  "model_type": "TensorFlow",\n  "model_algorithm": "x", // mine\n}'
 BAD_PACKAGES: dict[str, tuple[Package, dict[str, Any], set[tuple[str, str | None, str | None]]]] = {
-    "empty": ({}, TENSORFLOW, {("MODEL_DIRECTORY_MISSING", None, None)}),
+    "nothing-but-notes": (NOTES, MXNET, {("MODEL_DIRECTORY_MISSING", None, None)}),
     "other-version": (
-        {path.replace("model/", "V0007/model/", 1): data for path, data in tensorflow_package().items()},
-        TENSORFLOW,
+        {path.replace("model/", "V0007/model/", 1): data for path, data in mxnet_package().items()},
+        MXNET,
         {("MODEL_DIRECTORY_MISSING", None, None)},
     ),
     "misplaced": (
-        {path.replace("model/", "out/", 1): data for path, data in tensorflow_package().items()},
-        TENSORFLOW,
+        {path.replace("model/", "out/", 1): data for path, data in mxnet_package().items()},
+        MXNET,
         {("MODEL_DIRECTORY_MISSING", None, None)},
     ),
-    "no-config": (saved_model(), TENSORFLOW, {("CONFIG_MISSING", "config.json", None)}),
+    "no-config": (network(), MXNET, {("CONFIG_MISSING", "config.json", None)}),
     "two-configs": (
-        {**tensorflow_package(), "model/old/config.json": b"{}"},
-        TENSORFLOW,
+        {**mxnet_package(), "model/old/config.json": b"{}"},
+        MXNET,
         {("CONFIG_NOT_UNIQUE", "old/config.json", None)},
     ),
     "comment": (
-        {**saved_model(), "model/config.json": LINES},
-        TENSORFLOW,
+        {**network(), "model/config.json": LINES},
+        MXNET,
         {("CONFIG_NOT_JSON", "config.json", None)},
     ),
     "empty-config": (
-        {**saved_model(), "model/config.json": b""},
-        TENSORFLOW,
+        {**network(), "model/config.json": b""},
+        MXNET,
         {("CONFIG_NOT_JSON", "config.json", None)},
     ),
     "wrong-values": (
-        tensorflow_package(
+        mxnet_package(
             model_algorithm="图",
             metrics={"f1": "good"},
             apis=[{"url": "/predict", "method": "put"}],
             dependencies=dependency({"package_name": "-r x"}, {"package_name": "six", "package_version": "1"}),
         ),
-        TENSORFLOW,
+        MXNET,
         {
             ("CONFIG_INVALID", "config.json", "/model_algorithm"),
             ("CONFIG_INVALID", "config.json", "/metrics/f1"),
@@ -79,8 +80,8 @@ BAD_PACKAGES: dict[str, tuple[Package, dict[str, Any], set[tuple[str, str | None
         },
     ),
     "no-type": (
-        tensorflow_package(model_type=None),
-        TENSORFLOW,
+        mxnet_package(model_type=None),
+        MXNET,
         {("CONFIG_INVALID", "config.json", "/model_type")},
     ),
     "no-model-file": (
@@ -114,13 +115,13 @@ BAD_PACKAGES: dict[str, tuple[Package, dict[str, Any], set[tuple[str, str | None
         {("INFERENCE_CODE_NOT_UNIQUE", "lib/customize_service.py", None)},
     ),
     "docker-and-keras": (
-        {**tensorflow_package(), "model/Dockerfile": b"FROM scratch", "model/weights.h5": b"\x89HDF"},
-        TENSORFLOW,
+        {**mxnet_package(), "model/Dockerfile": b"FROM scratch", "model/weights.h5": b"\x89HDF"},
+        MXNET,
         {("DOCKERFILE_PRESENT", "Dockerfile", None), ("UNSUPPORTED_FORMAT", "weights.h5", None)},
     ),
     "no-wheel": (
-        tensorflow_package(dependencies=dependency({"package_name": WHEEL})),
-        TENSORFLOW,
+        mxnet_package(dependencies=dependency({"package_name": WHEEL})),
+        MXNET,
         {("WHEEL_MISSING", WHEEL, None)},
     ),
     "image-with-dependencies": (
@@ -186,19 +187,19 @@ async def test_a_bad_package_fails_its_import_with_every_problem_and_leaves_noth
 
 async def test_problems_say_what_was_found_and_what_to_do(api: Api) -> None:
     def package(config_json: bytes) -> Package:
-        return {**saved_model(), "model/config.json": config_json}
+        return {**network(), "model/config.json": config_json}
 
     broken = (await import_package(api, package(LINES)))["problems"][0]
     assert "line 3, column 27" in broken["message"]
     assert "comment" in broken["hint"]
 
-    package_of_2 = {path.replace("model/", "V0009/model/", 1): data for path, data in tensorflow_package().items()}
+    package_of_2 = {path.replace("model/", "V0009/model/", 1): data for path, data in mxnet_package().items()}
     misplaced = (await import_package(api, package_of_2))["problems"][0]
     assert misplaced["expected"] == "V0002/model/"
     assert "V0009/model/" in misplaced["hint"]
     assert "V0002/model/" in misplaced["hint"]
 
-    unknown = (await import_package(api, tensorflow_package(model_type="TensorFlou")))["problems"][0]
+    unknown = (await import_package(api, mxnet_package(model_type="TensorFlou")))["problems"][0]
     assert unknown["actual"] == '"TensorFlou"'
     assert "TensorFlow" in unknown["expected"]
     assert "TensorFlow" in unknown["hint"]
@@ -213,7 +214,7 @@ async def test_problems_say_what_was_found_and_what_to_do(api: Api) -> None:
 async def test_a_file_above_the_limit_is_refused_by_name(pool: Pool, database_url: str, data_dir: Path) -> None:
     async with running_server(pool, database_url, data_dir, model_file_limit_bytes=1_000) as running:
         api = running.client()
-        package = {**tensorflow_package(), "model/big.bin": bytes(1_001), "model/fits.bin": bytes(1_000)}
+        package = {**mxnet_package(), "model/big.bin": bytes(1_001), "model/fits.bin": bytes(1_000)}
         failed = await import_package(api, package)
     assert found(failed["problems"]) == [("FILE_TOO_LARGE", "big.bin", None)]
     assert "1001" in failed["problems"][0]["actual"]
@@ -221,7 +222,7 @@ async def test_a_file_above_the_limit_is_refused_by_name(pool: Pool, database_ur
 
 async def test_a_pickle_that_runs_code_is_read_but_not_run_shown_and_refused(api: Api, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
-    package = {**tensorflow_package(), "model/labels.pkl": shell_pickle(f"touch {marker}")}
+    package = {**mxnet_package(), "model/labels.pkl": shell_pickle(f"touch {marker}")}
     failed = await import_package(api, package)
     assert (failed["status"], failed["operation"]["state"]) == ("IMPORT_FAILED", "FAILED")
     (problem,) = failed["problems"]
@@ -240,7 +241,7 @@ async def test_the_operator_can_let_such_pickles_through(
 ) -> None:
     async with running_server(pool, database_url, data_dir, suspicious_pickles=setting) as running:
         api = running.client()
-        imported = await import_package(api, {**tensorflow_package(), "model/labels.pkl": shell_pickle()})
+        imported = await import_package(api, {**mxnet_package(), "model/labels.pkl": shell_pickle()})
         assert imported["status"] == "NORMAL"
         assert [warning["code"] for warning in imported["warnings"]] == ["UNSUPPORTED_BY_ENGINE", *codes]
         scans = {file["path"]: file["scan"] for file in await files_of(api, "0.0.1")}
@@ -249,7 +250,7 @@ async def test_the_operator_can_let_such_pickles_through(
 
 async def test_pickles_of_unknown_classes_and_unreadable_ones_are_let_through_with_a_warning(api: Api) -> None:
     package = {
-        **tensorflow_package(),
+        **mxnet_package(),
         "model/forest.pkl": foreign_pickle(),
         "model/cut.pkl": b"\x80\x04\x95\xff\xff",
         "model/odd.pkl": "cacme.modöls\nFor\0est\n.".encode(),

@@ -163,6 +163,37 @@ class TestIngest:
         assert blob == Blob(hashlib.sha256().hexdigest(), 0)
         assert await blobs.exists(blob.sha256)
 
+    async def test_reserves_what_it_has_read_before_it_looks_whether_it_is_there(
+        self, source_and_blobs: tuple[ObjectStore, BlobStore]
+    ) -> None:
+        source, blobs = source_and_blobs
+        info = await source.put("job/model.bin", chunks(DATA))
+        kept = await blobs.ingest(source, "job/model.bin", etag=info.etag)
+        reserved: list[Blob] = []
+
+        async def delete_first(blob: Blob) -> None:
+            reserved.append(blob)
+            await blobs.delete(blob.sha256)
+
+        assert await blobs.ingest(source, "job/model.bin", etag=info.etag, reserve=delete_first) == kept
+        assert reserved == [kept]
+        assert await read(blobs.store, blob_key(DIGEST)) == DATA
+
+    async def test_of_a_reservation_that_fails_leaves_nothing(
+        self, source_and_blobs: tuple[ObjectStore, BlobStore]
+    ) -> None:
+        source, blobs = source_and_blobs
+        info = await source.put("job/model.bin", chunks(DATA))
+
+        async def fail(_: Blob) -> None:
+            raise ConnectionError
+
+        with pytest.raises(ConnectionError):
+            await blobs.ingest(source, "job/model.bin", etag=info.etag, reserve=fail)
+        with pytest.raises(ConnectionError):
+            await blobs.keep(DATA, reserve=fail)
+        assert await keys(blobs.store, "blobs/") == []
+
     async def test_after_a_kill_starts_over(self, tmp_path: Path, folder: ObjectStore) -> None:
         info = await folder.put("model.bin", chunks(DATA))
         blobs = BlobStore(folder)
@@ -192,6 +223,36 @@ class TestIngest:
             timeout=120,
         )
         assert int(child.stdout) << 10 < MAX_INGEST_BYTES
+
+
+class TestKeep:
+    @pytest.mark.parametrize("data", [b"", b"x", DATA])
+    async def test_stores_bytes_once_under_their_digest(self, blobs: BlobStore, data: bytes) -> None:
+        sha256 = hashlib.sha256(data).hexdigest()
+        for _ in range(2):
+            assert await blobs.keep(data) == Blob(sha256, len(data))
+        assert await keys(blobs.store) == [blob_key(sha256)]
+        assert await read(blobs.store, blob_key(sha256)) == data
+
+    async def test_writes_again_what_was_deleted_while_it_was_reserved(self, blobs: BlobStore) -> None:
+        async def delete(blob: Blob) -> None:
+            await blobs.delete(blob.sha256)
+
+        blob = await blobs.keep(b"bytes")
+        assert await blobs.keep(b"bytes", reserve=delete) == blob
+        assert await read(blobs.store, blob_key(blob.sha256)) == b"bytes"
+
+
+async def test_the_actual_digest_is_that_of_the_stored_bytes(blobs: BlobStore) -> None:
+    blob = await blobs.keep(DATA)
+    progress: list[int] = []
+    assert await blobs.actual(blob.sha256, progress.append) == blob
+    assert progress[-1] == len(DATA)
+    await blobs.store.put(blob_key(blob.sha256), chunks(b"another"))
+    assert await blobs.actual(blob.sha256) == Blob(hashlib.sha256(b"another").hexdigest(), 7)
+    await blobs.delete(blob.sha256)
+    with pytest.raises(ObjectNotFound):
+        await blobs.actual(blob.sha256)
 
 
 INGEST = """
@@ -315,8 +376,9 @@ class TestMaterialise:
     async def test_says_when_a_blob_is_gone(self, blobs: BlobStore, tmp_path: Path) -> None:
         file = await entry(blobs, "model.pkl", b"bytes")
         await blobs.delete(file.sha256)
-        with pytest.raises(ObjectNotFound):
+        with pytest.raises(ArtifactDrift, match="gone") as drift:
             await materialise(blobs, [file], tmp_path / "model")
+        assert (drift.value.file, drift.value.expected, drift.value.actual) == ("model.pkl", file.sha256, None)
         assert not (tmp_path / "model").exists()
 
     @pytest.mark.parametrize("path", ["../escaped", "/absolute", "a/../../b", "", "a//b", "nul\0"])

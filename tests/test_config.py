@@ -7,9 +7,8 @@ import pytest
 from artifacts.ai_engine import AiEngine
 from artifacts.api import Api
 from artifacts.config import Config, Metrics
-from artifacts.health_check import HealthCheck, HealthCheckMethod
 from artifacts.problem import ProblemCode
-from tests.configs import BASE, PICTURE, Document, api, config_of, packages, pointers, read, refused
+from tests.configs import BASE, PICTURE, api, config_of, packages, pointers, read, refused
 
 
 class TestWholeFiles:
@@ -55,11 +54,17 @@ class TestWholeFiles:
     def test_what_is_missing_is_named(self) -> None:
         reading = read({})
         assert pointers(reading.problems) == ["/model_type", "/model_algorithm"]
-        assert pointers(read({"model_type": None, "model_algorithm": " "}).problems) == ["/model_type"]
+        assert pointers(read({"model_type": None, "model_algorithm": " "}).problems) == [
+            "/model_type",
+            "/model_algorithm",
+        ]
+        (problem,) = read({"model_type": "PyTorch", "model_algorithm": ""}).problems
+        assert problem.hint is not None
+        assert "image_classification" in problem.hint
 
     def test_everything_wrong_is_told_at_once(self) -> None:
         assert refused(
-            model_type="Torch", model_algorithm="9", runtime=3, metrics={"f1": "good"}, apis={}, dependencies=[1]
+            model_type="Pytroch", model_algorithm="9", runtime=3, metrics={"f1": "good"}, apis=1, dependencies=[1]
         ) == ["/model_type", "/model_algorithm", "/apis", "/runtime", "/metrics/f1", "/dependencies/0"]
 
     def test_a_problem_says_what_was_expected_and_what_was_there(self) -> None:
@@ -110,6 +115,26 @@ class TestEngine:
     def test_that_is_unknown_is_refused_with_a_guess(self) -> None:
         (problem,) = read(BASE | {"model_type": "Pytroch"}).problems
         assert problem.hint == "Perhaps PyTorch is meant."
+        assert problem.expected is not None
+        assert "Scikit_Learn" in problem.expected
+
+    @pytest.mark.parametrize(
+        ("text", "engine"),
+        [
+            ("sklearn", AiEngine.SCIKIT_LEARN),
+            ("torch", AiEngine.PYTORCH),
+            ("PyTorch1.8", AiEngine.PYTORCH),
+            ("TensorFlow-2.1", AiEngine.TENSORFLOW),
+            ("pyspark", AiEngine.SPARK_MLLIB),
+        ],
+    )
+    def test_that_goes_by_another_name_is_read_with_a_warning(self, text: str, engine: AiEngine) -> None:
+        reading = read(BASE | {"model_type": text})
+        assert reading.config is not None
+        assert reading.config.ai_engine is engine
+        assert [(warning.code, warning.expected) for warning in reading.warnings] == [
+            (ProblemCode.CONFIG_DOUBTFUL_VALUE, engine.model_type)
+        ]
 
     @pytest.mark.parametrize("text", ["9net", "名", "a&b", "a=b", "a" * 37, "a<b"])
     def test_an_algorithm_has_a_form(self, text: str) -> None:
@@ -120,64 +145,58 @@ class TestEngine:
         assert config_of(model_algorithm=text).algorithm == text
 
     def test_metrics_are_numbers_and_others_are_left_out(self) -> None:
-        assert refused(metrics={"f1": "1", "recall": True, "precision": []}) == [
-            "/metrics/f1", "/metrics/recall", "/metrics/precision",
-        ]  # fmt: skip
+        metrics = {"f1": "95%", "recall": True, "precision": [], "accuracy": "0.9.1"}
+        assert refused(metrics=metrics) == ["/metrics/f1", "/metrics/recall", "/metrics/precision", "/metrics/accuracy"]
         reading = read(BASE | {"metrics": {"MIoU": 0.76}})
         assert reading.config is not None
         assert reading.config.metrics == Metrics()
         assert pointers(reading.warnings) == ["/metrics/MIoU"]
 
 
-IMAGE: Document = {"model_type": "Image", "model_algorithm": "x"}
+class TestWhatIsMeant:
+    """What no reader would take for anything else is read, with a warning."""
 
-
-class TestImages:
-    def test_have_a_location_a_health_check_and_apis_of_their_own(self) -> None:
-        reading = read(IMAGE | {
-            "swr_location": "swr.example/group/image:1",
-            "health": {"url": "/health", "protocol": "http", "initial_delay_seconds": "5", "timeout_seconds": 3},
-            "apis": [{"url": "/predict", "method": "POST"}, {"url": "/predict", "method": "GET"}],
-        })  # fmt: skip
-        assert reading.problems == ()
+    @pytest.mark.parametrize("text", ["0.95", " 9.5e-1 ", "+.95"])
+    def test_metrics_may_be_written_as_strings(self, text: str) -> None:
+        reading = read(BASE | {"metrics": {"f1": text, "recall": "", "precision": None}})
         assert reading.config is not None
-        assert reading.config.swr_location == "swr.example/group/image:1"
-        assert reading.config.health_check == HealthCheck(
-            HealthCheckMethod.HTTP, url="/health", initial_delay_seconds=5, timeout_seconds=3
-        )
-        assert [found.url for found in reading.config.apis] == ["/predict", "/predict"]
+        assert reading.config.metrics == Metrics(f1=0.95)
+        assert pointers(reading.warnings) == ["/metrics/f1", "/metrics/recall"]
 
-    @pytest.mark.parametrize(
-        ("keys", "pointer"),
-        [
-            ({"runtime": "python3.6"}, "/runtime"),
-            (packages({"package_name": "numpy"}), "/dependencies"),
-            ({"health": {}}, "/health"),
-            ({"health": {"url": "health"}}, "/health/url"),
-            ({"health": {"check_method": "EXEC"}}, "/health"),
-            ({"health": {"url": "/h", "timeout_seconds": "soon"}}, "/health/timeout_seconds"),
-            ({"health": {"url": "/h", "timeout_seconds": -1}}, "/health/timeout_seconds"),
-            ({"health": {"url": "/h", "protocol": "ftp"}}, "/health/protocol"),
-            ({"apis": [{"url": "predict"}]}, "/apis/0/url"),
-            ({"apis": [{"url": "/a?b=c"}]}, "/apis/0/url"),
-            ({"apis": [{"url": "/../a"}]}, "/apis/0/url"),
-            ({"apis": [{"url": "/a"}, {"url": "/a"}]}, "/apis/1"),
-        ],
-    )
-    def test_have_rules_of_their_own(self, keys: Document, pointer: str) -> None:
-        assert pointers(read(IMAGE | keys).problems) == [pointer]
-
-    def test_alone_have_a_location_and_a_health_check(self) -> None:
-        assert refused(swr_location="swr.example/a:1") == ["/swr_location"]
-        reading = read(BASE | {"health": {"url": "/health"}})
+    def test_metrics_have_other_names(self) -> None:
+        reading = read(BASE | {"metrics": {"acc": 0.5, "f1_score": 0.25}})
         assert reading.config is not None
-        assert reading.config.health_check is None
-        assert pointers(reading.warnings) == ["/health"]
+        assert reading.config.metrics == Metrics(f1=0.25, accuracy=0.5)
+        assert pointers(reading.warnings) == ["/metrics/acc", "/metrics/f1_score"]
+
+    @pytest.mark.parametrize("text", ["nan", "inf", "1_000", "٣", "1e999", "0x1", "1,5", "9" * 100])
+    def test_not_every_string_is_a_number(self, text: str) -> None:
+        assert refused(metrics={"f1": text}) == ["/metrics/f1"]
+
+    @pytest.mark.parametrize("key", ["runtime", "metrics", "apis", "dependencies", "swr_location"])
+    def test_an_empty_string_is_nothing(self, key: str) -> None:
+        reading = read(BASE | {key: ""})
+        assert reading.config is not None
+        assert reading.config.to_json() == config_of().to_json()
+
+    @pytest.mark.parametrize("key", ["runtime", "metrics", "apis", "dependencies", "swr_location", "health"])
+    def test_null_is_nothing_and_needs_no_word(self, key: str) -> None:
+        reading = read(BASE | {key: None})
+        assert (reading.problems, reading.warnings) == ((), ())
+
+    def test_one_object_is_an_array_of_it(self) -> None:
+        group = {"installer": "pip", "packages": {"package_name": "numpy"}}
+        reading = read(BASE | {"apis": {"url": "/", "protocol": "https"}, "dependencies": group})
+        assert reading.config is not None
+        assert reading.config.apis == (Api(protocol="https"),)
+        assert [found.requirement for found in reading.config.dependencies] == ["numpy"]
+        assert pointers(reading.warnings) == ["/apis", "/dependencies", "/dependencies/packages"]
+        assert config_of(apis={}).apis == (Api(),)
 
 
 def test_keys_that_nobody_knows_are_left_out_with_a_warning() -> None:
-    reading = read(BASE | {"tunable": False, "algorithm": "resnet", "colour": "blue"})
+    reading = read(BASE | {"tunable": False, "algorithm": "resnet", "export": "blue"})
     assert reading.config is not None
     assert [(warning.code, warning.pointer) for warning in reading.warnings] == [
-        (ProblemCode.CONFIG_UNKNOWN_KEY, pointer) for pointer in ("/tunable", "/algorithm", "/colour")
+        (ProblemCode.CONFIG_UNKNOWN_KEY, pointer) for pointer in ("/tunable", "/algorithm", "/export")
     ]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from artifacts.api import Api
 from artifacts.problem import ProblemCode
 from tests.configs import BASE, PICTURE, Document, api, config_of, pointers, read, refused
 
@@ -24,7 +25,9 @@ class TestApis:
             (api(request={"data": []}), "/apis/0/request/data"),
             (api(request={"data": "no schema"}), "/apis/0/request/data"),
             (api(request={"data": {"properties": []}}), "/apis/0/request/data/properties"),
-            (api(request={"data": {"properties": {"a/b~": "file"}}}), "/apis/0/request/data/properties/a~1b~0"),
+            (api(request={"data": {"properties": {"a/b~": "files"}}}), "/apis/0/request/data/properties/a~1b~0"),
+            (api(method=["POST"]), "/apis/0/method"),
+            (api(url="/?a=b"), "/apis/0/url"),
             (api(request={"data": {"type": 1}}), "/apis/0/request/data/type"),
         ],
     )
@@ -107,6 +110,44 @@ class TestApis:
         assert reading.config is not None
         assert reading.config.apis[0].request_schema == PICTURE
         assert pointers(reading.warnings) == ["/apis/0/request/data"]
+
+    @pytest.mark.parametrize(("written", "type_name"), [("file", "file"), ("str", "string"), (None, "any")])
+    def test_a_property_may_be_no_more_than_its_type(self, written: str | None, type_name: str) -> None:
+        reading = read(BASE | api(request={"data": {"type": "object", "properties": {"images": written}}}))
+        assert reading.config is not None
+        assert [parameter.type for parameter in reading.config.apis[0].inputs] == [type_name]
+        assert pointers(reading.warnings) == ["/apis/0/request/data/properties/images"]
+
+    @pytest.mark.parametrize("entry", [
+        {"url": "", "method": "", "protocol": "", "request": "", "response": ""}, {"url": " / ", "method": "POST"},
+        {"request": None, "response": {"data": ""}}, {"request": {"Content-type": "", "data": None}},
+    ])  # fmt: skip
+    def test_what_is_empty_is_as_usual(self, entry: Document) -> None:
+        (found,) = config_of(**api(**entry)).apis
+        assert found == Api()
+
+    @pytest.mark.parametrize("key", ["Content-Type", "content-type", "content_type", "ContentType"])
+    def test_the_content_type_has_many_spellings(self, key: str) -> None:
+        (found,) = config_of(**api(request={key: "multipart/form-data"})).apis
+        assert found.request_content_type == "multipart/form-data"
+
+    def test_long_names_and_descriptions_are_warned_of(self) -> None:
+        properties = {
+            "n" * 64: {"type": "int", "description": "d" * 100},
+            "m" * 65: {"type": "int", "description": "d" * 101},
+        }
+        reading = read(BASE | api(request={"data": {"type": "object", "properties": properties}}))
+        assert reading.config is not None
+        place = f"/apis/0/request/data/properties/{'m' * 65}"
+        assert pointers(reading.warnings) == [place, f"{place}/description"]
+
+    def test_the_names_of_the_rest_interface_are_understood(self) -> None:
+        output = {"type": "object", "properties": {"label": {"type": "string"}}}
+        reading = read(BASE | api(url="/", input_params=PICTURE, output_params=output))
+        assert reading.config is not None
+        (found,) = reading.config.apis
+        assert (found.request_schema, found.response_schema) == (PICTURE, output)
+        assert pointers(reading.warnings) == ["/apis/0/input_params", "/apis/0/output_params"]
 
     def test_a_response_inside_the_request_is_understood(self) -> None:
         reading = read(

@@ -39,7 +39,14 @@ class TestJson:
             ('{"NaN": "NaN", "a": -Infinity}', 1, 21, "no number"),
             ('{"a": 1e999}', 1, 7, "no number"),
             ('{"a": ' + "9" * 5000 + "}", 1, 7, "at most 18 digits"),
-            ('{"a": "b\nc"}', 1, 9, ""),
+            ('{"a": "b\nc"}', 1, 9, "line break"),
+            ('{"a": "C:\\data"}', 1, 10, "backslash"),
+            ('{"a": "b"} }', 1, 12, "complete before this"),
+            ("{a: 1}", 1, 2, "without quotes"),
+            ('{"a"：1}', 1, 5, "JSON writes :"),
+            ('{"a": “b”}', 1, 7, 'JSON writes "'),
+            ('{\u00a0"a": 1}', 1, 2, "U+00A0"),
+            ('{\r\n "a": 1,\r\n}', 2, 8, "comma too many"),
         ],
     )
     def test_what_is_none_is_refused_with_its_place(self, text: str, line: int, column: int, hint: str) -> None:
@@ -65,7 +72,17 @@ class TestJson:
         assert reading.config is not None
         assert (reading.config.text, reading.warnings) == (text, ())
 
-    @pytest.mark.parametrize(("encoding", "name"), [("gbk", "GBK"), ("gb18030", "GBK"), ("utf-16", "UTF-16")])
+    @pytest.mark.parametrize(
+        ("encoding", "name"),
+        [
+            ("gbk", "GBK"),
+            ("gb18030", "GBK"),
+            ("utf-16", "UTF-16"),
+            ("utf-16-le", "UTF-16"),
+            ("utf-16-be", "UTF-16"),
+            ("utf-32", "UTF-32"),
+        ],
+    )
     def test_other_encodings_are_read_with_a_warning(self, encoding: str, name: str) -> None:
         text = json.dumps(BASE | {"runtime": "环境"}, ensure_ascii=False)
         reading = read_config(text.encode(encoding), file="config.json")

@@ -122,12 +122,11 @@ async def test_an_import_that_is_ended_while_it_copies_is_finished_once(
     number: signal.Signals, checkout: Checkout
 ) -> None:
     async with checkout.serving() as process, checkout.journey() as journey:
-        run = await journey.record("training", "TENSORFLOW")
+        run = await journey.record("training", "MXNET")
         announced = {
-            "model/config.json": config("TensorFlow", {"type": "object"}, {"type": "object"}),
-            "model/saved_model.pb": b"graph",
-            "model/variables/variables.index": b"index",
-            "model/variables/variables.data-00000-of-00001": b"data",
+            "model/config.json": config("MXNet", {"type": "object"}, {"type": "object"}),
+            "model/resnet-symbol.json": b"{}",
+            "model/resnet-0000.params": b"parameters",
         }
         await journey.upload("training", run, announced)
         (folder,) = checkout.data_dir.glob("objects/workspaces/**/model")

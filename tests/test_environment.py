@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from engines.build_failure import build_failure
+from engines.build_failure import build_failure, out_of_time
 from engines.engine import BuildFailed, EnvironmentSpecification
 from engines.environment import EnvironmentStore
 from engines.package_source import PackageSource, complete, python_with_pip
 from engines.resolution import gpu_packages
-from engines.runtime_catalogue import INSTALLED, default_runtime, requirements_for, resolve, runtimes
+from engines.runtime_catalogue import INSTALLED, default_runtime, map_errors, requirements_for, resolve, runtimes
 from tests.deadline import eventually
 
 SIX_WHEEL = "8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254"
@@ -100,7 +100,8 @@ async def test_two_builders_build_once(tmp_path: Path) -> None:
 async def test_a_missing_version_is_named_and_never_replaced(tmp_path: Path) -> None:
     failure = await failure_of(store_in(tmp_path), "six==99.0")
     assert (failure.package, failure.requirement) == ("six", "six==99.0")
-    assert failure.message == "There is no six 99.0. It was asked for as six==99.0."
+    said = "There is no six 99.0. It was asked for as six==99.0. Name a version that there is."
+    assert failure.message == said
 
 
 async def test_a_missing_package_is_named(tmp_path: Path) -> None:
@@ -175,6 +176,15 @@ async def test_a_build_that_takes_too_long_counts_for_nothing(tmp_path: Path) ->
     assert not await store.is_built(SIX)
 
 
+def test_a_build_that_takes_too_long_names_what_it_was_downloading() -> None:
+    lines = ["Resolved 3 packages in 4ms", "Downloading torch (170.0MiB)", "Downloading numpy (15.9MiB)"]
+    failure = out_of_time(60, [*lines, " Downloaded numpy"], ("torch==2.13.0", "numpy"))
+    assert (failure.package, failure.requirement) == ("torch", "torch==2.13.0")
+    assert "not built within 60 s; torch was still being downloaded" in failure.message
+    assert "MODELYARD_BUILD_TIMEOUT_SECONDS" in failure.message
+    assert out_of_time(60, lines[:1], ()).package is None
+
+
 async def test_a_killed_build_leaves_nothing_that_counts_and_is_done_again(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     big = EnvironmentSpecification(INSTALLED, ("networkx==3.4.2",))
@@ -226,6 +236,27 @@ def test_gpu_packages_are_recognised_by_name() -> None:
             "there are 1.0.0, 1.16.0",
         ),
         ("  x Failed to build `mmcv-full==1.0.0`", "mmcv-full", "could not be built from its source"),
+        (
+            "error: Failed to download `six==99.0`\n  cause: failed to write: No space left on device (os error 28)",
+            "six",
+            "full while six was installed. Free space",
+        ),
+        (
+            "error: Failed to install: six-99.0-py3-none-any.whl (six==99.0)\n  cause: No space left on device",
+            "six",
+            "MODELYARD_DATA_DIR",
+        ),
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+            None,
+            "became full",
+        ),
+        (
+            "error: HTTP status server error (503 Service Unavailable) for url (https://index.example/six/)",
+            None,
+            "answered 503 Service Unavailable (https://index.example/six/). Try again later",
+        ),
+        ("error: Failed to fetch: `https://index.example/six/`", None, "did not answer (https://index.example/six/)"),
         ("error: something new", None, "something new"),
     ],
 )
@@ -268,7 +299,7 @@ async def test_torch_without_a_build_for_cpus_is_refused_and_says_what_to_do(tmp
 
 
 def test_the_catalogue_says_what_this_installation_has() -> None:
-    for engine in ("SCIKIT_LEARN", "XGBOOST", "PYTORCH"):
+    for engine in ("SCIKIT_LEARN", "XGBOOST", "PYTORCH", "TENSORFLOW", "ONNX"):
         runtime = default_runtime(engine)
         assert runtime is not None
         assert (runtime.name, runtime.is_available) == (INSTALLED, True)
@@ -277,9 +308,49 @@ def test_the_catalogue_says_what_this_installation_has() -> None:
     assert old is not None
     assert not old.is_available
     assert old.reason == f"This installation runs {INSTALLED}; it has no python3.6."
+    assert (old.interpreter, old.requirements, old.nearest, old.maps_to) == (None, (), INSTALLED, None)
+    for runtime in runtimes("MXNET"):
+        assert (runtime.is_available, runtime.nearest) == (False, None)
+        assert "retired" in (runtime.reason or "")
     assert default_runtime("MXNET") is None
     assert resolve("XGBOOST", "python9.9") is None
     assert {runtime.ai_engine for runtime in runtimes()} > {"TENSORFLOW", "CAFFE", "MINDSPORE"}
+
+
+def test_the_catalogue_knows_the_names_of_images_by_their_form() -> None:
+    for name in (
+        "tensorflow_1.15.0-cann_6.3.0-py_3.7-euler_2.8.3-aarch64",
+        "tensorflow_2.1.0-cuda_10.1-py_3.7-ubuntu_18.04-x86_64",
+        "tensorflow_2.6.0-cpu-py_3.9-ubuntu_18.04-x86_64",
+    ):
+        found = resolve("TENSORFLOW", name)
+        assert found is not None
+        assert (found.name, found.is_available, found.nearest) == (name, False, INSTALLED)
+        assert resolve("PYTORCH", name) is None
+    assert resolve("TENSORFLOW", "tensorflow_2.6.0-tpu-py_3.9-ubuntu_18.04-x86_64") is None
+
+
+def test_the_operator_can_map_runtimes_to_what_there_is() -> None:
+    runtime_map = {"python3.6": INSTALLED, "PYTORCH:mine-1": INSTALLED, "XGBOOST:python3.6": "python9.9"}
+    assert map_errors(runtime_map) == [f"'python9.9' is not here to replace 'python3.6'; {INSTALLED} is."]
+    assert resolve("PYTORCH", "python3.6", runtime_map) == default_runtime("PYTORCH")
+    assert resolve("PYTORCH", "mine-1", runtime_map) == default_runtime("PYTORCH")
+    assert resolve("TENSORFLOW", "mine-1", runtime_map) is None
+    unserved = resolve("MXNET", "python3.6", runtime_map)
+    assert unserved is not None
+    assert not unserved.is_available
+    shown = {runtime.name: runtime for runtime in runtimes("PYTORCH", runtime_map)}
+    default = shown[INSTALLED]
+    for name in ("python3.6", "mine-1"):
+        assert (shown[name].maps_to, shown[name].is_available) == (INSTALLED, False)
+        assert (shown[name].interpreter, shown[name].requirements) == (INSTALLED, default.requirements)
+        assert "operator" in (shown[name].reason or "")
+    assert shown["python3.7"].maps_to is None
+
+
+@pytest.mark.parametrize("entry", ["SPARK:python3.6", "MXNET:python3.6", INSTALLED])
+def test_a_map_that_could_never_hold_is_an_error(entry: str) -> None:
+    assert len(map_errors({entry: INSTALLED})) == 1
 
 
 @pytest.mark.parametrize(
@@ -289,6 +360,7 @@ def test_the_catalogue_says_what_this_installation_has() -> None:
         ("SCIKIT_LEARN", ("scikit_learn==1.5.2",), ("joblib", "numpy", "scikit_learn==1.5.2")),
         ("XGBOOST", ("xgboost==2.1.4",), ("scikit-learn", "numpy", "xgboost==2.1.4")),
         ("PYTORCH", ("numpy<2",), ("torch==2.13.0", "numpy<2")),
+        ("TENSORFLOW", ("tensorflow==2.19.0",), ("numpy", "tensorflow==2.19.0")),
     ],
 )
 def test_what_a_package_declares_wins(engine: str, declared: Sequence[str], expected: Sequence[str]) -> None:

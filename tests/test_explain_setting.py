@@ -9,6 +9,7 @@ import pytest
 from db.connection import Pool
 from db.reading import in_lines
 from tests.api import Api, running_server
+from tests.packages import NOTES, upload_job
 
 PLANNED = """query ($name: String!) {
     models(filter: {nameStartsWith: $name}) { nodes { name latestVersion { version } versions { totalCount } } }
@@ -57,7 +58,7 @@ async def test_to_be_asked_for_it_leaves_nothing_behind_in_the_session(explained
 
 
 async def test_in_lines_a_statement_says_the_same(explained: Api, pool: Pool) -> None:
-    await explained.import_version("iris", await explained.record_job("iris"))
+    await explained.import_version("iris", await upload_job(explained, NOTES))
     answer = await explained.send(PLANNED, name="iris")
     text = answer["extensions"]["explain"]["sql"]
     lines = in_lines(text)

@@ -23,6 +23,7 @@ from gql.limits import Limits
 from gql.schema import build_schema as build_own_schema
 from tests.api import Api, RunningServer, running_server
 from tests.federation.supergraph import service_definition
+from tests.packages import NOTES, upload_job
 
 ENTITIES = """query ($representations: [_Any!]!) { _entities(representations: $representations) {
     __typename
@@ -49,7 +50,7 @@ def model(name: str) -> dict[str, str]:
 @pytest.fixture
 async def iris(api: Api) -> str:
     """The number of a version of the model iris, of version V0001 of the training job iris-training."""
-    return await api.import_version("iris-training", await api.record_job("iris-training"), name="iris")
+    return await api.import_version("iris-training", await upload_job(api, NOTES, job="iris-training"), name="iris")
 
 
 async def test_a_representation_is_read_by_the_first_key_that_it_holds_whole() -> None:
@@ -211,7 +212,8 @@ async def test_representations_may_be_written_into_the_document(api: Api, iris: 
 async def test_one_statement_reads_all_that_is_asked_for(pool: Pool, database_url: str, data_dir: Path) -> None:
     async with running_server(pool, database_url, data_dir, explain=True) as explaining:
         api = explaining.client()
-        version = await api.import_version("iris-training", await api.record_job("iris-training"), name="iris")
+        job = await upload_job(api, NOTES, job="iris-training")
+        version = await api.import_version("iris-training", job, name="iris")
         seen = [
             {"__typename": "ModelVersion", "modelName": "iris", "version": version},
             {"__typename": "TrainingJob", "name": "iris-training"},

@@ -1,12 +1,13 @@
-"""Where a package lies below a training job's output, and which files it has to have."""
+"""Which files a package has to have, engine by engine, and which it may not have."""
 
 from collections.abc import Sequence
 
 import pytest
 
 from artifacts.ai_engine import AiEngine
-from artifacts.layout import LayoutReading, PackageFile, check_layout, check_wheels
-from artifacts.model_directory import locate_model_directory
+from artifacts.config_use import ConfigUse
+from artifacts.layout import LayoutReading, check_layout, check_wheels
+from artifacts.package_file import PackageFile
 from artifacts.problem import FINDING_LIMIT, Problem, ProblemCode
 
 CODE = "customize_service.py"
@@ -19,11 +20,19 @@ def check(
     engine: AiEngine | None,
     *,
     needs_code: bool | None = None,
-    strict: bool = True,
+    config_use: ConfigUse = ConfigUse.REQUIRED,
+    is_strict: bool = False,
     sizes: dict[str, int] | None = None,
 ) -> LayoutReading:
     files = [PackageFile(path, (sizes or {}).get(path, 10)) for path in paths]
-    return check_layout(files, ai_engine=engine, needs_code=needs_code, file_size_limit_bytes=100, strict=strict)
+    return check_layout(
+        files,
+        ai_engine=engine,
+        needs_code=needs_code,
+        file_size_limit_bytes=100,
+        config_use=config_use,
+        is_strict=is_strict,
+    )
 
 
 def codes(problems: Sequence[Problem]) -> list[ProblemCode]:
@@ -45,8 +54,17 @@ class TestEngines:
             (AiEngine.XGBOOST, ["booster.json"], ["booster.json"], "booster.json"),
             (AiEngine.PYTORCH, ["net.pth", CODE], ["net.pth"], "net.pth"),
             (AiEngine.PYTORCH, ["net.pt", CODE], ["net.pt"], "net.pt"),
+            (AiEngine.SCIKIT_LEARN, ["model.pkl", "scaler.pkl"], ["model.pkl"], "model.pkl"),
+            (AiEngine.SCIKIT_LEARN, ["final.sav"], ["final.sav"], "final.sav"),
+            (AiEngine.XGBOOST, ["a.bst"], ["a.bst"], "a.bst"),
             (AiEngine.TENSORFLOW, SAVED_MODEL, SAVED_MODEL, ""),
+            (AiEngine.TENSORFLOW, [*SAVED_MODEL, "frozen.pb", "assets/words.txt", "data/rows.h5", "fingerprint.pb"],
+             SAVED_MODEL, ""),
+            (AiEngine.TENSORFLOW, [*SAVED_MODEL, "1/saved_model.pb"], SAVED_MODEL, ""),
             (AiEngine.ONNX, ["net.onnx"], ["net.onnx"], "net.onnx"),
+            (AiEngine.ONNX, ["net.onnx", "net.onnx.data", "weights.bin"], ["net.onnx"], "net.onnx"),
+            (AiEngine.ONNX, ["model.onnx", "tokenizer.onnx"], ["model.onnx"], "model.onnx"),
+            (AiEngine.MINDSPORE, ["net.mindir", "net.ckpt", CODE], ["net.mindir"], "net.mindir"),
             (AiEngine.MINDSPORE, ["net.ckpt", CODE], ["net.ckpt"], "net.ckpt"),
             (AiEngine.MINDSPORE, ["model.om", CODE], ["model.om"], "model.om"),
             (AiEngine.MXNET, ["r-symbol.json", "r-0000.params"], ["r-symbol.json", "r-0000.params"], ""),
@@ -94,6 +112,33 @@ class TestEngines:
         assert problem.code is ProblemCode.MODEL_FILE_NOT_UNIQUE
         assert problem.hint is not None
         assert problem.actual is not None
+
+    def test_say_whose_files_they_are_instead(self) -> None:
+        (problem,) = check([CONFIG, "net.onnx"], AiEngine.SCIKIT_LEARN).problems
+        assert problem.hint == "The files are those of the engine ONNX; is model_type in config.json right?"
+
+    def test_serve_a_saved_model_from_its_version_folder_with_a_warning(self) -> None:
+        reading = check([CONFIG, *(f"3/{path}" for path in SAVED_MODEL)], AiEngine.TENSORFLOW)
+        assert reading.problems == ()
+        assert reading.model_path == "3"
+        assert reading.model_files == tuple(f"3/{path}" for path in SAVED_MODEL)
+        assert [(warning.code, warning.actual) for warning in reading.warnings] == [
+            (ProblemCode.MODEL_FILE_MISPLACED, "3/saved_model.pb")
+        ]
+
+    @pytest.mark.parametrize("folders", [["1", "2"], ["export"], ["1/2"]])
+    def test_do_not_guess_among_folders(self, folders: list[str]) -> None:
+        reading = check([CONFIG, *(f"{name}/{path}" for name in folders for path in SAVED_MODEL)], AiEngine.TENSORFLOW)
+        assert set(codes(reading.problems)) == {ProblemCode.MODEL_FILE_MISSING}
+        assert reading.problems[0].hint == (
+            f"It was found at model/{folders[0]}/saved_model.pb; move it directly into model/."
+        )
+
+    def test_miss_the_variables_of_a_version_folder_there(self) -> None:
+        reading = check([CONFIG, "1/saved_model.pb"], AiEngine.TENSORFLOW)
+        assert [problem.expected for problem in reading.problems] == [
+            "1/variables/variables.index", "1/variables/variables.data-*",
+        ]  # fmt: skip
 
     def test_take_no_empty_model(self) -> None:
         reading = check([CONFIG, "model.m"], AiEngine.SCIKIT_LEARN, sizes={"model.m": 0})
@@ -146,11 +191,18 @@ class TestConfig:
         assert (problem.code, problem.expected) == (ProblemCode.CONFIG_MISSING, "model/config.json")
 
     def test_need_not_be_in_the_output_of_a_built_in_algorithm(self) -> None:
-        assert check(["model.m"], AiEngine.SCIKIT_LEARN, strict=False).problems == ()
+        assert check(["model.m"], AiEngine.SCIKIT_LEARN, config_use=ConfigUse.OPTIONAL).problems == ()
 
-    @pytest.mark.parametrize("strict", [True, False])
-    def test_may_be_there_once(self, strict: bool) -> None:
-        reading = check([CONFIG, "model.m", "tokenizer/config.json"], AiEngine.SCIKIT_LEARN, strict=strict)
+    def test_is_left_out_where_a_template_brings_one(self) -> None:
+        reading = check([CONFIG, "model.m"], AiEngine.SCIKIT_LEARN, config_use=ConfigUse.LEFT_OUT)
+        assert reading.problems == ()
+        assert [(warning.code, warning.file) for warning in reading.warnings] == [(ProblemCode.CONFIG_LEFT_OUT, CONFIG)]
+        reading = check(["model.m", "a/config.json"], AiEngine.SCIKIT_LEARN, config_use=ConfigUse.LEFT_OUT)
+        assert (reading.problems, reading.warnings) == ((), ())
+
+    @pytest.mark.parametrize("config_use", [ConfigUse.REQUIRED, ConfigUse.OPTIONAL])
+    def test_may_be_there_once(self, config_use: ConfigUse) -> None:
+        reading = check([CONFIG, "model.m", "tokenizer/config.json"], AiEngine.SCIKIT_LEARN, config_use=config_use)
         assert [(problem.code, problem.file) for problem in reading.problems] == [
             (ProblemCode.CONFIG_NOT_UNIQUE, "tokenizer/config.json")
         ]
@@ -178,7 +230,12 @@ class TestFiles:
     def test_no_keras_file(self) -> None:
         reading = check([CONFIG, "model.h5"], AiEngine.TENSORFLOW)
         assert ProblemCode.UNSUPPORTED_FORMAT in codes(reading.problems)
-        assert codes(check([CONFIG, "model.m", "data/rows.h5"], AiEngine.SCIKIT_LEARN).problems) == []
+        assert codes(check([CONFIG, *SAVED_MODEL, "model.h5"], AiEngine.TENSORFLOW).problems) == [
+            ProblemCode.UNSUPPORTED_FORMAT
+        ]
+        assert ProblemCode.UNSUPPORTED_FORMAT in codes(check([CONFIG, CODE, "net.keras"], AiEngine.PYTORCH).problems)
+        (problem,) = check([CONFIG, "model.m", "rows.h5", "data/rows.h5"], AiEngine.SCIKIT_LEARN).problems
+        assert (problem.code, problem.file) == (ProblemCode.UNSUPPORTED_FORMAT, "rows.h5")
 
     @pytest.mark.parametrize("path", ["../x", "a//b", "/x", "a/./b", "a\\b", "a\x00b", "a\nb", "x" * 2000, "a\ud800"])
     def test_no_path_that_leads_elsewhere(self, path: str) -> None:
@@ -187,8 +244,17 @@ class TestFiles:
         assert f"{problem.message}{problem.file}".encode()
         assert "\x00" not in f"{problem.message}{problem.file}"
 
-    def test_spaces_and_chinese_are_fine(self) -> None:
-        assert check([CONFIG, "model.m", "数据/my file.txt"], AiEngine.SCIKIT_LEARN).problems == ()
+    @pytest.mark.parametrize("path", ["my data/my file.txt", "数据/我的\u3000文件.txt"])
+    def test_blanks_are_fine_but_for_modelarts(self, path: str) -> None:
+        assert check([CONFIG, "model.m", path], AiEngine.SCIKIT_LEARN).problems == ()
+        (problem,) = check([CONFIG, "model.m", path], AiEngine.SCIKIT_LEARN, is_strict=True).problems
+        assert (problem.code, problem.file) == (ProblemCode.FILE_PATH_INVALID, path)
+        assert check([CONFIG, "model.m", "数据/文件.txt"], AiEngine.SCIKIT_LEARN, is_strict=True).problems == ()
+
+    def test_thousands_are_fine(self) -> None:
+        assert (
+            check([CONFIG, "model.m", *(f"data/{number}" for number in range(5000))], AiEngine.XGBOOST).problems == ()
+        )
 
     def test_a_million_faults_are_not_all_told(self) -> None:
         assert len(check([f"{number}/Dockerfile" for number in range(1000)], None).problems) == FINDING_LIMIT
@@ -197,49 +263,3 @@ class TestFiles:
         files = [PackageFile("a-1.0-py3-none-any.whl", 1), PackageFile("wheels/b-1.0-py3-none-any.whl", 1)]
         (problem,) = check_wheels(["a-1.0-py3-none-any.whl", "b-1.0-py3-none-any.whl"], files)
         assert (problem.code, problem.file) == (ProblemCode.WHEEL_MISSING, "b-1.0-py3-none-any.whl")
-
-
-class TestModelDirectory:
-    @pytest.mark.parametrize(
-        ("keys", "prefix"),
-        [
-            (["V0001/model/config.json", "model/config.json", "config.json"], "V0001/model/"),
-            (["model/config.json", "V0002/model/config.json"], "model/"),
-            (["model/model.m"], "model/"),
-            (["config.json", "model.m"], ""),
-            (["V001/model/config.json"], "V001/model/"),
-            (["V1/model/config.json", "V0001/model/config.json"], "V0001/model/"),
-        ],
-    )
-    def test_is_found(self, keys: list[str], prefix: str) -> None:
-        reading = locate_model_directory(keys, "V0001")
-        assert reading.problems == ()
-        assert reading.directory is not None
-        assert reading.directory.prefix == prefix
-
-    @pytest.mark.parametrize(
-        ("keys", "hint"),
-        [
-            ([], "empty"),
-            (["model/", "V0001/"], "empty"),
-            (["V0002/model/config.json"], "V0002/model/"),
-            (["V0001/config.json"], "V0001/config.json"),
-            (["output/customize_service.py"], "output/customize_service.py"),
-            (["log.txt"], "Upload the package into V0001/model/"),
-            (["model"], "Upload the package into V0001/model/"),
-        ],
-    )
-    def test_is_missing_and_the_exact_place_is_said(self, keys: list[str], hint: str) -> None:
-        reading = locate_model_directory(keys, "V0001")
-        assert reading.directory is None
-        (problem,) = reading.problems
-        assert problem.code is ProblemCode.MODEL_DIRECTORY_MISSING
-        assert problem.expected == "V0001/model/"
-        assert problem.hint is not None
-        assert hint in problem.hint
-
-    @pytest.mark.parametrize("version_name", ["V0001", "version 1", "V", ""])
-    def test_any_version_name_is_taken(self, version_name: str) -> None:
-        reading = locate_model_directory(["model/config.json", "V0009/model/config.json"], version_name)
-        assert reading.directory is not None
-        assert reading.directory.prefix == "model/"

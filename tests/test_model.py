@@ -10,7 +10,7 @@ import pytest
 from db.connection import Pool
 from engines.runtime_catalogue import INSTALLED
 from tests.api import Api, RunningServer, running_server, wait_for
-from tests.packages import TENSORFLOW, import_package, tensorflow_package, upload_job
+from tests.packages import MXNET, NOTES, import_package, mxnet_package, upload_job
 
 SOURCE = {"trainingJob": {"trainingJobName": "iris", "versionName": "V0001"}}
 DOCUMENT = {"name": "guide", "url": "https://example.com/guide"}
@@ -21,8 +21,8 @@ SHOWN = """version status description labels documents { name url } deploymentTy
 
 @pytest.fixture
 async def job(api: Api) -> str:
-    """A completed version of the job `iris` that left nothing: whatever is imported from it fails soon."""
-    return await api.record_job(algorithm=TENSORFLOW)
+    """A completed version of the job `iris` that left no model: whatever is imported from it fails soon."""
+    return await upload_job(api, NOTES, algorithm=MXNET)
 
 
 async def refused(api: Api, mutation: str, /, **fields: Any) -> list[dict[str, Any]]:
@@ -141,7 +141,7 @@ async def test_values_at_the_edge_of_their_rules_are_taken_and_shown_as_given(ap
 
 
 async def test_everything_that_is_wrong_is_told_at_once(api: Api) -> None:
-    await api.record_job("done")
+    await upload_job(api, NOTES, job="done")
     running = await api.record_job(status="RUNNING", region="elsewhere")
     source = {"trainingJob": {"trainingJobName": "done", "versionName": "V0001"}}
     await api.mutate("importModel", "__typename", name="iris", source=source)
@@ -161,6 +161,7 @@ async def test_everything_that_is_wrong_is_told_at_once(api: Api) -> None:
         "ALREADY_EXISTS": ["version"],
         "TRAINING_JOB_NOT_COMPLETED": ["source", "trainingJob", "versionName"],
         "REGION_MISMATCH": ["source", "trainingJob", "versionName"],
+        "OUTPUT_EMPTY": ["source", "trainingJob", "versionName"],
     }
 
 
@@ -177,7 +178,7 @@ async def strict_api(pool: Pool, database_url: str, data_dir: Path) -> AsyncIter
 
 
 async def test_strict_installations_hold_descriptions_to_modelarts_own_limits(strict_api: Api) -> None:
-    await strict_api.record_job(algorithm=TENSORFLOW)
+    await upload_job(strict_api, NOTES, algorithm=MXNET)
     for description, count in (("x" * 101, 1), ("a & b", 1), ("<" * 101, 2)):
         errors = await refused(strict_api, "importModel", name="iris", source=SOURCE, description=description)
         assert [error["path"] for error in errors] == [["description"]] * count
@@ -186,7 +187,7 @@ async def test_strict_installations_hold_descriptions_to_modelarts_own_limits(st
 
 @pytest.mark.parametrize("status", ["INITIALIZING", "QUEUED", "RUNNING", "STOPPING", "STOPPED", "FAILED", "LOST"])
 async def test_only_a_job_that_completed_can_be_imported(api: Api, status: str) -> None:
-    await api.record_job(status=status)
+    await upload_job(api, NOTES, status=status)
     (error,) = await refused(api, "importModel", name="iris", source=SOURCE)
     assert error["code"] == "TRAINING_JOB_NOT_COMPLETED"
     assert status in error["message"]
@@ -194,7 +195,7 @@ async def test_only_a_job_that_completed_can_be_imported(api: Api, status: str) 
 
 
 async def test_a_job_can_be_imported_once_it_is_reported_as_completed(api: Api) -> None:
-    await api.record_job(status="RUNNING")
+    await upload_job(api, NOTES, status="RUNNING")
     await refused(api, "importModel", name="iris", source=SOURCE)
     report = {"trainingJobName": "iris", "versionName": "V0001", "status": "COMPLETED"}
     assert (await api.mutate("reportTrainingJobVersion", "__typename", **report))["errors"] == []
@@ -225,7 +226,7 @@ async def test_another_workspaces_job_and_model_are_not_there(server: RunningSer
     assert (await other.ask('{ model(by: {name: "iris"}) { id } }'))["model"] is None
     assert await other.version("iris", "0.0.1", "id") is None
 
-    await other.record_job(algorithm=TENSORFLOW)
+    await upload_job(other, NOTES, algorithm=MXNET)
     assert await other.import_version("iris", "V0001") == "0.0.1"
 
 
@@ -311,15 +312,15 @@ async def test_a_refused_request_does_not_use_up_its_key(api: Api, job: str) -> 
 
 async def test_keys_of_other_workspaces_are_others(server: RunningServer, api: Api, job: str) -> None:
     other = await server.client_of_new_workspace("other")
-    await other.record_job(algorithm=TENSORFLOW)
+    await upload_job(other, NOTES, algorithm=MXNET)
     await api.import_version("iris", "V0001", labels=["a"], idempotencyKey="k")
     assert await other.import_version("iris", "V0001", labels=["b"], idempotencyKey="k") == "0.0.1"
 
 
 async def test_a_failed_version_keeps_its_number_and_the_latest_is_the_highest_normal_one(api: Api) -> None:
-    await import_package(api, tensorflow_package(), version="0.2.0")
-    await import_package(api, tensorflow_package(), version="0.1.0")
-    assert (await import_package(api, {}, version="0.3.0"))["status"] == "IMPORT_FAILED"
+    await import_package(api, mxnet_package(), version="0.2.0")
+    await import_package(api, mxnet_package(), version="0.1.0")
+    assert (await import_package(api, NOTES, version="0.3.0"))["status"] == "IMPORT_FAILED"
     found = await api.ask('{ model(by: {name: "iris"}) { nextVersion latestVersion { version } versionCount } }')
     assert found["model"] == {"nextVersion": "0.3.1", "latestVersion": {"version": "0.2.0"}, "versionCount": 3}
     assert await versions_of(api, "iris") == [("0.3.0", "IMPORT_FAILED"), ("0.2.0", "NORMAL"), ("0.1.0", "NORMAL")]
@@ -333,8 +334,8 @@ async def test_a_model_whose_imports_all_failed_has_no_latest_version(api: Api, 
 
 
 async def test_versions_can_be_asked_for_by_what_became_of_them(api: Api) -> None:
-    await import_package(api, tensorflow_package())
-    await import_package(api, {})
+    await import_package(api, mxnet_package())
+    await import_package(api, NOTES)
     document = """query ($status: [ModelVersionStatus!]) {
         modelVersions(filter: {status: $status}) { nodes { version } } }"""
     for status, versions in (
@@ -363,12 +364,12 @@ async def test_versions_are_found_by_id_and_by_name_and_what_names_nothing_is_nu
 
 
 async def test_a_failed_import_can_be_tried_again_once_its_package_is_mended(api: Api) -> None:
-    version = await upload_job(api, {}, algorithm=TENSORFLOW)
+    version = await upload_job(api, NOTES, algorithm=MXNET)
     number = await api.import_version("iris", version, labels=["a"])
     failed = await api.imported("iris", number)
     assert failed["status"] == "IMPORT_FAILED"
 
-    await api.upload("iris", version, tensorflow_package())
+    await api.upload("iris", version, mxnet_package())
     payload = await api.mutate(
         "retryImport",
         "modelVersion { status version revision problems { code } operation { state } }",
@@ -384,8 +385,8 @@ async def test_a_failed_import_can_be_tried_again_once_its_package_is_mended(api
 
 
 async def test_a_retry_that_cannot_be_done_is_refused_and_stores_nothing(api: Api) -> None:
-    await import_package(api, tensorflow_package())
-    failed = await import_package(api, {})
+    await import_package(api, mxnet_package())
+    failed = await import_package(api, NOTES)
     normal, broken = {"modelName": "iris", "version": "0.0.1"}, {"modelName": "iris", "version": "0.0.2"}
     cases: list[tuple[dict[str, Any], str, list[str]]] = [
         ({"modelVersion": normal}, "INVALID_STATE", ["modelVersion"]),
@@ -416,7 +417,7 @@ async def test_an_unknown_runtime_is_refused_with_those_there_are(api: Api, job:
 
 
 async def test_a_retry_asked_for_several_times_at_once_happens_once(api: Api) -> None:
-    await import_package(api, {})
+    await import_package(api, NOTES)
     fields = {"modelVersion": {"modelName": "iris", "version": "0.0.1"}}
     payloads = await asyncio.gather(*(api.mutate("retryImport", "__typename", **fields) for _ in range(5)))
     codes = [error["code"] for payload in payloads for error in payload["errors"]]

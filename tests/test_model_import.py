@@ -11,9 +11,9 @@ from engines.runtime_catalogue import INSTALLED, default_runtime
 from tests.api import Api, RunningServer, config
 from tests.packages import (
     CUSTOM_CODE,
+    MXNET,
     RESNET,
     SCIKIT_LEARN,
-    TENSORFLOW,
     Package,
     api_of,
     blobs,
@@ -25,12 +25,11 @@ from tests.packages import (
     found,
     import_package,
     mxnet_package,
+    network,
     opened,
     retried,
-    saved_model,
     scikit_learn_package,
     shell_pickle,
-    tensorflow_package,
     upload_job,
 )
 
@@ -42,8 +41,8 @@ WHEEL = "iris-1.0-py3-none-any.whl"
 
 async def test_an_imported_version_shows_what_the_package_is(api: Api, data_dir: Path) -> None:
     package = {
-        **tensorflow_package(
-            runtime="tf1.13-python3.6-cpu",
+        **mxnet_package(
+            runtime="python3.7",
             metrics={"f1": 0.75, "recall": 0.5, "precision": 1, "accuracy": 0.875},
             apis=api_of(field_schema(images="file", top="integer"), field_schema(label="string")),
             dependencies=dependency(
@@ -68,7 +67,7 @@ async def test_an_imported_version_shows_what_the_package_is(api: Api, data_dir:
         source { ... on TrainingJobSource { location { key } trainingJobVersion { name } } }""",
     )
     assert shown["algorithm"] == "image_classification"
-    assert (shown["aiEngine"], shown["requestedRuntime"]) == ("TENSORFLOW", "tf1.13-python3.6-cpu")
+    assert (shown["aiEngine"], shown["requestedRuntime"]) == ("MXNET", "python3.7")
     assert shown["metrics"] == {"f1": 0.75, "recall": 0.5, "precision": 1, "accuracy": 0.875}
     assert shown["apis"] == [
         {
@@ -106,7 +105,7 @@ async def test_an_imported_version_shows_what_the_package_is(api: Api, data_dir:
 
 
 async def test_an_import_is_an_operation_with_events(api: Api) -> None:
-    await import_package(api, tensorflow_package())
+    await import_package(api, mxnet_package())
     selection = "operation { kind state progress attempts error { code } createdBy startedAt finishedAt }"
     operation = (await api.version("iris", "0.0.1", selection))["operation"]
     assert operation["startedAt"] <= operation["finishedAt"]
@@ -126,7 +125,7 @@ async def test_an_import_is_an_operation_with_events(api: Api) -> None:
     [("model/", "/model"), ("V0001/model/", "/V0001/model"), ("V1/model/", "/V1/model"), ("", "")],
 )
 async def test_the_model_directory_is_found_where_training_left_it(api: Api, prefix: str, directory: str) -> None:
-    package = {path.replace("model/", prefix, 1): data for path, data in tensorflow_package().items()}
+    package = {path.replace("model/", prefix, 1): data for path, data in mxnet_package().items()}
     package["V0002/other/notes.txt"] = b"not of the package"
     expected = len(package) - (1 if prefix else 0)
     assert (await import_package(api, package))["status"] == "NORMAL"
@@ -137,9 +136,9 @@ async def test_the_model_directory_is_found_where_training_left_it(api: Api, pre
 
 
 async def test_metrics_are_those_of_the_job_and_else_those_of_the_config(api: Api) -> None:
-    package = tensorflow_package(metrics={"f1": 0.1, "accuracy": 0.2})
+    package = mxnet_package(metrics={"f1": 0.1, "accuracy": 0.2})
     measured = [{"name": "f1_score", "value": 0.9}, {"name": "loss", "value": 3.5}]
-    source = await upload_job(api, package, algorithm=TENSORFLOW, metrics=measured)
+    source = await upload_job(api, package, algorithm=MXNET, metrics=measured)
     await api.imported("iris", await api.import_version("iris", source))
     await import_package(api, package)
     metrics = [
@@ -153,9 +152,9 @@ async def test_metrics_are_those_of_the_job_and_else_those_of_the_config(api: Ap
 
 
 async def test_deployment_types_are_those_chosen_and_else_all_that_the_package_can_serve(api: Api) -> None:
-    chosen = await import_package(api, tensorflow_package(), deploymentTypes=["EDGE"])
-    every = await import_package(api, tensorflow_package())
-    undeclared = await import_package(api, tensorflow_package(apis=None))
+    chosen = await import_package(api, mxnet_package(), deploymentTypes=["EDGE"])
+    every = await import_package(api, mxnet_package())
+    undeclared = await import_package(api, mxnet_package(apis=None))
     assert chosen["deploymentTypes"] == ["EDGE"]
     assert every["deploymentTypes"] == ["REAL_TIME", "BATCH", "EDGE"]
     assert undeclared["deploymentTypes"] == ["REAL_TIME", "EDGE"]
@@ -164,8 +163,8 @@ async def test_deployment_types_are_those_chosen_and_else_all_that_the_package_c
 @pytest.mark.parametrize(
     ("package", "algorithm", "engine"),
     [
-        (tensorflow_package(), TENSORFLOW, "TENSORFLOW"),
-        (mxnet_package(runtime=OLD_RUNTIME), {"framework": {"aiEngine": "MXNET"}}, "MXNET"),
+        (mxnet_package(), MXNET, "MXNET"),
+        (mxnet_package(runtime=OLD_RUNTIME), MXNET, "MXNET"),
         ({"model/config.json": config(model_type="Image")}, IMAGE, "IMAGE"),
     ],
 )
@@ -182,26 +181,26 @@ async def test_an_engine_without_environment_is_imported_with_a_warning_and_cann
 
 
 async def test_a_built_in_algorithm_needs_neither_config_nor_code(api: Api) -> None:
-    imported = await import_package(api, saved_model(), algorithm=RESNET)
+    imported = await import_package(api, network(), algorithm=RESNET)
     assert (imported["status"], imported["problems"]) == ("NORMAL", [])
     selection = "origin aiEngine algorithm inferenceCode { path } apis { inputs { name type } outputs { name } } config"
     shown = await api.version("iris", "0.0.1", selection)
-    assert (shown["origin"], shown["aiEngine"]) == ("BUILT_IN_ALGORITHM", "TENSORFLOW")
+    assert (shown["origin"], shown["aiEngine"]) == ("BUILT_IN_ALGORITHM", "MXNET")
     assert shown["algorithm"] == "image_classification"
     assert shown["inferenceCode"] is None
     assert shown["apis"][0]["inputs"] == [{"name": "images", "type": "file"}]
     assert {output["name"] for output in shown["apis"][0]["outputs"]} == {"predicted_label", "scores"}
-    assert json.loads(shown["config"])["model_type"] == "TensorFlow"
+    assert json.loads(shown["config"])["model_type"] == "MXNet"
 
 
 async def test_a_config_beside_the_output_of_a_built_in_algorithm_counts(api: Api) -> None:
-    package = {**saved_model(), "model/config.json": tensorflow_package(model_algorithm="mine")["model/config.json"]}
+    package = {**network(), "model/config.json": mxnet_package(model_algorithm="mine")["model/config.json"]}
     imported = await import_package(api, package, algorithm=RESNET)
     assert (imported["status"], imported["algorithm"]) == ("NORMAL", "mine")
 
 
 async def test_what_a_config_misspells_is_understood_with_a_warning(api: Api) -> None:
-    package = tensorflow_package(model_owner="me", apis=[{"url": "/", "procotol": "http", "method": "post"}])
+    package = mxnet_package(model_owner="me", apis=[{"url": "/", "procotol": "http", "method": "post"}])
     imported = await import_package(api, package)
     assert imported["status"] == "NORMAL"
     selection = "warnings { code hint ... on PackageProblem { file pointer } }"
@@ -214,7 +213,7 @@ async def test_what_a_config_misspells_is_understood_with_a_warning(api: Api) ->
 
 
 async def test_the_same_bytes_are_stored_once(server: RunningServer, api: Api, data_dir: Path) -> None:
-    package = {**tensorflow_package(), "model/copy.pb": saved_model()["model/saved_model.pb"]}
+    package = {**mxnet_package(), "model/copy.txt": network()["model/resnet-symbol.json"]}
     first = await import_package(api, package)
     stored = blobs(data_dir)
     assert len(stored) == len(package) - 1
@@ -227,20 +226,20 @@ async def test_the_same_bytes_are_stored_once(server: RunningServer, api: Api, d
 
 
 async def test_a_version_does_not_change_with_its_source(api: Api) -> None:
-    source = await upload_job(api, tensorflow_package(), algorithm=TENSORFLOW)
+    source = await upload_job(api, mxnet_package(), algorithm=MXNET)
     first = await api.imported("iris", await api.import_version("iris", source))
-    await api.upload("iris", source, {"model/saved_model.pb": b"another"})
+    await api.upload("iris", source, {"model/resnet-symbol.json": b"another"})
     second = await api.imported("iris", await api.import_version("iris", source))
     assert first["digest"] != second["digest"]
     contents = []
     for version in ("0.0.1", "0.0.2"):
         by_path = {file["path"]: file["url"] for file in await files_of(api, version)}
-        contents.append(await opened(by_path["saved_model.pb"]))
-    assert contents == [saved_model()["model/saved_model.pb"], b"another"]
+        contents.append(await opened(by_path["resnet-symbol.json"]))
+    assert contents == [network()["model/resnet-symbol.json"], b"another"]
 
 
 async def test_a_retry_reads_the_package_anew(api: Api, data_dir: Path) -> None:
-    bad = {**tensorflow_package(), "model/labels.pkl": shell_pickle(), EXTRA: b"x"}
+    bad = {**mxnet_package(), "model/labels.pkl": shell_pickle(), EXTRA: b"x"}
     failed = await import_package(api, bad)
     assert failed["status"] == "IMPORT_FAILED"
     await api.upload("iris", "V0001", {"model/labels.pkl": foreign_pickle()})
@@ -256,7 +255,7 @@ async def test_a_retry_reads_the_package_anew(api: Api, data_dir: Path) -> None:
 
 
 async def test_dependencies_of_the_importer_take_the_place_of_the_packages(api: Api) -> None:
-    package = tensorflow_package(dependencies=dependency({"package_name": WHEEL}, {"package_name": "six"}))
+    package = mxnet_package(dependencies=dependency({"package_name": WHEEL}, {"package_name": "six"}))
     chosen = [{"package": "attrs", "version": "23.1.0", "restraint": "ATLEAST"}]
     imported = await import_package(api, package, dependencies=chosen)
     assert (imported["status"], imported["problems"]) == ("NORMAL", [])
@@ -265,7 +264,7 @@ async def test_dependencies_of_the_importer_take_the_place_of_the_packages(api: 
     assert [entry["packages"] for entry in json.loads(shown["config"])["dependencies"]] == [
         [{"package_name": "attrs", "package_version": "23.1.0", "restraint": "ATLEAST"}]
     ]
-    failed = await import_package(api, tensorflow_package(), dependencies=[{"package": WHEEL}])
+    failed = await import_package(api, mxnet_package(), dependencies=[{"package": WHEEL}])
     assert found(failed["problems"]) == [("WHEEL_MISSING", WHEEL, None)]
 
 

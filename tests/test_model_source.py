@@ -12,14 +12,14 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from db.connection import Pool
-from resolvers.package_copy import PROGRESS_SECONDS
+from resolvers.progress import TELL_SECONDS
 from tests.api import Api, free_port, running_server, wait_for
 from tests.packages import (
-    TENSORFLOW,
+    MXNET,
     files_of,
+    mxnet_package,
     opened,
     retried,
-    tensorflow_package,
     upload_job,
 )
 
@@ -46,44 +46,38 @@ async def is_held(pool: Pool, *, for_seconds: float = 0) -> bool:
 
 
 async def test_progress_says_how_much_is_copied(api: Api, pool: Pool) -> None:
-    files = {f"model/part{number}.bin": bytes([number]) * 1_000 for number in range(1, 4)}
-    package = {**tensorflow_package(), **files}
-    total_bytes = sum(len(data) for data in package.values())
-    before_bytes = len(package["model/config.json"]) + 1_000
-    source = await upload_job(api, package, algorithm=TENSORFLOW)
+    held, large = b"held", bytes(3 << 20)
+    package = {**mxnet_package(), "model/held.bin": held, "model/large.bin": large}
+    read_share = len(large) / sum(len(data) for data in package.values())
+    source = await upload_job(api, package, algorithm=MXNET)
 
-    async def operation() -> Any:
-        return (await api.version("iris", "0.0.1", "status operation { state stage progress }"))["operation"]
+    async def told() -> Any:
+        shown = await api.version("iris", "0.0.1", "operation { state stage progress }")
+        operation = shown["operation"]
+        return operation if (operation["progress"] or 0) >= read_share else None
 
-    async def told_of_first_part() -> bool:
-        told = await operation()
-        return bool(told["progress"] == pytest.approx(before_bytes / total_bytes))
-
-    async with copying_held_at(pool, files["model/part2.bin"]):
-        async with copying_held_at(pool, files["model/part1.bin"]):
-            await api.import_version("iris", source)
-            await wait_for(lambda: is_held(pool))
-            assert (await operation())["stage"] == "COPYING"
-            await wait_for(lambda: is_held(pool, for_seconds=PROGRESS_SECONDS))
-        await wait_for(told_of_first_part)
-        told = await operation()
-        assert (told["state"], told["stage"]) == ("RUNNING", "COPYING")
+    async with copying_held_at(pool, held):
+        await api.import_version("iris", source)
+        await wait_for(lambda: is_held(pool, for_seconds=TELL_SECONDS))
+        operation = await wait_for(told)
+        assert (operation["state"], operation["stage"]) == ("RUNNING", "COPYING")
+        assert operation["progress"] < 1
     assert (await api.imported("iris", "0.0.1"))["status"] == "NORMAL"
-    assert (await operation())["progress"] == 1
+    assert (await told())["progress"] == 1
 
 
 async def test_a_source_that_changes_while_it_is_copied_fails_the_import(api: Api, pool: Pool) -> None:
-    package = tensorflow_package()
-    source = await upload_job(api, package, algorithm=TENSORFLOW)
+    package = mxnet_package()
+    source = await upload_job(api, package, algorithm=MXNET)
     async with copying_held_at(pool, package["model/config.json"]):
         await api.import_version("iris", source)
         await wait_for(lambda: is_held(pool))
-        await api.upload("iris", source, {"model/saved_model.pb": b"another"})
+        await api.upload("iris", source, {"model/resnet-symbol.json": b"another"})
     failed = await api.imported("iris", "0.0.1")
     assert (failed["status"], failed["operation"]["attempts"]) == ("IMPORT_FAILED", 1)
     (problem,) = failed["problems"]
     assert problem["code"] == "SOURCE_CHANGED"
-    assert "saved_model.pb" in problem["message"]
+    assert "resnet-symbol.json" in problem["message"]
     assert "retryImport" in problem["hint"]
     assert (await retried(api, "0.0.1"))["status"] == "NORMAL"
 
@@ -127,8 +121,8 @@ async def s3_api(pool: Pool, database_url: str, data_dir: Path, s3: S3Server) ->
 
 
 async def test_a_package_in_s3_is_imported_and_folder_markers_are_no_files(s3_api: Api, s3: S3Server) -> None:
-    package = tensorflow_package()
-    source = await upload_job(s3_api, package, algorithm=TENSORFLOW)
+    package = mxnet_package()
+    source = await upload_job(s3_api, package, algorithm=MXNET)
     output = await s3_api.pool.fetchval("SELECT output_key FROM training_job_version")
     for folder in ("", "model/", "model/variables/"):
         await s3.send("PUT", f"models/yard/{output}/{folder}")
@@ -152,7 +146,7 @@ async def is_waiting(api: Api) -> bool:
 async def test_a_store_that_does_not_answer_is_asked_again_and_then_fails_the_import_with_its_reason(
     s3_api: Api, s3: S3Server
 ) -> None:
-    source = await upload_job(s3_api, tensorflow_package(), algorithm=TENSORFLOW)
+    source = await upload_job(s3_api, mxnet_package(), algorithm=MXNET)
     s3.stop()
     try:
         await s3_api.import_version("iris", source)
@@ -173,8 +167,8 @@ async def test_a_store_that_does_not_answer_is_asked_again_and_then_fails_the_im
 async def test_an_import_survives_a_store_that_goes_away_for_a_while_and_copies_no_file_again(
     s3_api: Api, s3: S3Server, pool: Pool
 ) -> None:
-    package = tensorflow_package()
-    source = await upload_job(s3_api, package, algorithm=TENSORFLOW)
+    package = mxnet_package()
+    source = await upload_job(s3_api, package, algorithm=MXNET)
     async with copying_held_at(pool, package["model/config.json"]):
         await s3_api.import_version("iris", source)
         await wait_for(lambda: is_held(pool))
@@ -190,7 +184,7 @@ async def test_an_import_survives_a_store_that_goes_away_for_a_while_and_copies_
 
 @pytest.mark.slow
 async def test_a_bucket_that_is_gone_fails_the_import(s3_api: Api, s3: S3Server) -> None:
-    await s3_api.record_job(algorithm=TENSORFLOW)
+    await upload_job(s3_api, mxnet_package(), algorithm=MXNET)
     await s3.send("DELETE", "models")
     await s3_api.import_version("iris", "V0001")
     failed = await s3_api.imported("iris", "0.0.1")

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.api import Api
+from tests.packages import NOTES, upload_job
 
 
 async def bad_input(api: Api, document: str, **variables: object) -> None:
@@ -33,7 +34,7 @@ async def test_two_variables_are_two_ways(api: Api) -> None:
 
 
 async def test_a_fragment_uses_the_variables_of_an_operation_that_comes_after_it(api: Api) -> None:
-    await api.import_version("iris", await api.record_job("iris"))
+    await api.import_version("iris", await upload_job(api, NOTES))
     known = (await api.ask('{ model(by: {name: "iris"}) { id } }'))["model"]
     document = "fragment F on Query { model(by: {id: $v}) { id } } query Q($v: ID!) { ...F }"
     assert await api.ask(document, v=known["id"]) == {"model": known}

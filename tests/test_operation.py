@@ -7,13 +7,13 @@ from db.connection import Pool
 from resolvers.operation import requeue_lost
 from server.settings import Placement
 from tests.api import running_server
-from tests.packages import tensorflow_package, upload_job
+from tests.packages import mxnet_package, upload_job
 
 
 async def test_an_operation_that_the_queue_lost_is_put_back_once(pool: Pool, database_url: str, data_dir: Path) -> None:
     async with running_server(pool, database_url, data_dir, worker=Placement.NONE) as server:
         api = server.client()
-        version = await upload_job(api, tensorflow_package())
+        version = await upload_job(api, mxnet_package())
         number = await api.import_version("iris", version, name="lost")
         await pool.execute("DELETE FROM pgqueuer")
         assert await requeue_lost(pool) == [], "a young one may still be on its way"
@@ -29,7 +29,7 @@ async def test_an_operation_that_the_queue_lost_is_put_back_once(pool: Pool, dat
 async def test_an_attempt_that_was_given_back_does_not_count(pool: Pool, database_url: str, data_dir: Path) -> None:
     async with running_server(pool, database_url, data_dir, worker=Placement.NONE) as server:
         api = server.client()
-        await api.import_version("iris", await upload_job(api, tensorflow_package()))
+        await api.import_version("iris", await upload_job(api, mxnet_package()))
     operation_id = await pool.fetchval("SELECT id FROM operation")
     for _ in range(3):
         claimed = await operation.claim(pool, operation_id)

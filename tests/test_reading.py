@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api import Api
-from tests.packages import TENSORFLOW
+from tests.packages import MXNET, NOTES, upload_job
 
 # Every list of the roots, with what its nodes have to tell them apart.
 LISTS = ("trainingJobs", "trainingJobVersions", "models", "modelVersions", "uploads", "backgroundOperations")
@@ -33,7 +33,7 @@ async def fill(api: Api) -> None:
     """Five of everything that a list of the roots holds; the imports fail soon."""
     for number in range(5):
         job = f"job-{number}"
-        version = await api.record_job(job, algorithm=TENSORFLOW)
+        version = await api.record_job(job, algorithm=MXNET)
         await api.upload(job, version, {"model/a": b"x"})
         await api.import_version(job, version)
 
@@ -147,7 +147,7 @@ async def test_a_cursor_of_no_list_or_of_another_one_is_the_callers_mistake(api:
 
 
 async def test_a_cursor_of_numbers_is_taken_only_as_it_is_written(api: Api) -> None:
-    version = await api.record_job(algorithm=TENSORFLOW)
+    version = await upload_job(api, NOTES, algorithm=MXNET)
     await api.import_version("iris", version)
     versions = """query ($cursor: String) {
         model(by: {name: "iris"}) { versions(after: $cursor) { nodes { version } } } }"""
@@ -162,7 +162,7 @@ async def test_a_cursor_of_numbers_is_taken_only_as_it_is_written(api: Api) -> N
 
 
 async def test_a_number_beyond_every_number_is_a_cursor_behind_or_before_all(api: Api) -> None:
-    version = await api.record_job(algorithm=TENSORFLOW)
+    version = await upload_job(api, NOTES, algorithm=MXNET)
     await api.import_version("iris", version)
     for cursor in ("version_999999999999", "version_2147483648"):
         document = """query ($cursor: String) { model(by: {name: "iris"}) {
@@ -203,7 +203,7 @@ async def test_a_count_stops_at_ten_thousand_and_says_so(api: Api) -> None:
     ],
 )
 async def test_a_filter_narrows_the_list_and_its_count(api: Api, given: Any, names: list[str]) -> None:
-    await api.record_job("iris")
+    await upload_job(api, NOTES)
     await api.record_job("a", status="RUNNING")
     await api.record_job("b", status="LOST")
     document = """query ($filter: TrainingJobVersionFilter) {
@@ -239,7 +239,7 @@ async def test_filters_know_only_states_that_there_are(api: Api) -> None:
 
 
 async def test_operations_and_model_versions_are_found_by_their_state(api: Api) -> None:
-    version = await api.record_job(algorithm=TENSORFLOW)
+    version = await upload_job(api, NOTES, algorithm=MXNET)
     await api.import_version("iris", version)
     await api.imported("iris", "0.0.1")
     document = """query ($state: BackgroundOperationState, $status: [ModelVersionStatus!]) {

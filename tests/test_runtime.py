@@ -27,7 +27,6 @@ pytest_plugins = ("tests.instance_fixture",)
         ("import no_such_library", "INFERENCE_CODE_NOT_IMPORTED", "No module named 'no_such_library'"),
         ("def broken(:", "INFERENCE_CODE_NOT_IMPORTED", "SyntaxError"),
         ("import sys; sys.exit(4)", "INFERENCE_CODE_NOT_IMPORTED", "SystemExit: 4"),
-        ("import model_service.tfserving_model_service", "INFERENCE_CODE_NOT_IMPORTED", "TensorFlow is not served"),
         ("import model_service.spark_model_service", "INFERENCE_CODE_NOT_IMPORTED", "Spark_MLlib is not served"),
         ("import model_service.caffe_model_service", "INFERENCE_CODE_NOT_IMPORTED", "Caffe is not served"),
         ("import mms.model_service.mxnet_model_service", "INFERENCE_CODE_NOT_IMPORTED", "MXNet is not served"),

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.api import Api, RunningServer, running_server, wait_for
-from tests.packages import TENSORFLOW, import_package, tensorflow_package, without
+from tests.packages import MXNET, import_package, mxnet_package, without
 from tests.services import (
     ECHO,
     act,
@@ -118,7 +118,7 @@ async def test_the_strict_rules_of_modelarts_hold_descriptions_short(
 
 
 async def test_only_a_normal_version_is_deployed(api: Api) -> None:
-    broken = await import_package(api, without(tensorflow_package(), "model/config.json"))
+    broken = await import_package(api, without(mxnet_package(), "model/config.json"))
     assert broken["status"] == "IMPORT_FAILED"
     (error,) = await refuse(api, "deployRealTimeService", name="iris", targets=[target(broken["version"])])
     assert (error["code"], error["path"]) == ("MODEL_VERSION_NOT_READY", ["targets", "0", "modelVersion"])
@@ -127,15 +127,15 @@ async def test_only_a_normal_version_is_deployed(api: Api) -> None:
 
 
 async def test_what_the_engine_has_no_environment_for_is_not_deployed(api: Api) -> None:
-    imported = await import_package(api, tensorflow_package())
+    imported = await import_package(api, mxnet_package())
     assert imported["deployableAs"] == []
     (error,) = await refuse(api, "deployRealTimeService", name="iris", targets=[target(imported["version"])])
     assert (error["code"], error["engine"], error["field"]) == ("UNSUPPORTED_BY_ENGINE", "local", "aiEngine")
 
 
 async def test_a_version_is_deployed_only_as_a_type_that_was_chosen_at_its_import(api: Api) -> None:
-    source = await api.record_job("iris", algorithm=TENSORFLOW)
-    await api.upload("iris", source, tensorflow_package())
+    source = await api.record_job("iris", algorithm=MXNET)
+    await api.upload("iris", source, mxnet_package())
     version = await api.import_version("iris", source, deploymentTypes=["BATCH"])
     assert (await api.imported("iris", version))["status"] == "NORMAL"
     (error,) = await refuse(api, "deployRealTimeService", name="iris", targets=[target(version)])

@@ -31,6 +31,12 @@ MADE_UP = {
 }
 # What the server itself asks, for no caller: each finds rows of all workspaces by an id that only it knows, or all.
 INSTALLATION_WIDE = {
+    "clean_up.DUE",
+    "clean_up.ENVIRONMENTS",
+    "clean_up.IS_PACKAGE_NEEDED",
+    "clean_up.VERSIONS_WITHOUT_BUILD",
+    # Of a listing in force, whichever workspace shows it.
+    "market_listing.HOLD",
     "operation.CLAIM",
     "operation.GIVE_BACK",
     "operation.LOST",
@@ -38,6 +44,7 @@ INSTALLATION_WIDE = {
     "service.ROUTES",
     "service.LAID_OUT_VERSIONS",
     "service_instance.FIND",
+    "stored_blob.DELETE_UNUSED",
     "upload.EXPIRED",
 }
 
@@ -99,3 +106,15 @@ async def test_a_statement_on_what_belongs_to_a_workspace_names_the_workspace(po
         if owned.intersection(TABLE.findall(text)) and OWNED.search(text) is None
     }
     assert wide == INSTALLATION_WIDE
+
+
+def test_what_reads_rows_of_another_workspace_goes_by_a_listing_in_force() -> None:
+    crossing = {
+        name
+        for name, text in STATEMENTS.items()
+        if re.search(r"\b(?:FROM|JOIN) market_listing\b", text) and "listing.id = $" in text
+    }
+    assert crossing == {"market_listing.HOLD", "market_subscription.COPY_FILES", "market_subscription.COPY_VERSION"}
+    for name in crossing:
+        assert "listing.withdrawn_at IS NULL" in STATEMENTS[name], name
+        assert " = listing.model_version_id" in STATEMENTS[name], name

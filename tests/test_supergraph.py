@@ -14,6 +14,7 @@ from resolvers.workspace import create_token, create_workspace
 from tests.api import Api, RunningServer
 from tests.federation.supergraph import CompositionFailure, Supergraph, Toolbox, supergraph
 from tests.npm import CHECKOUT, have_packages, required_node
+from tests.packages import NOTES, upload_job
 from tests.services import ECHO, deploy, import_version, package, target
 
 pytestmark = pytest.mark.slow
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 async def iris(api: Api) -> str:
     """The number of a version of the model iris, of version V0001 of the training job iris-training."""
-    return await api.import_version("iris-training", await api.record_job("iris-training"), name="iris")
+    return await api.import_version("iris-training", await upload_job(api, NOTES, job="iris-training"), name="iris")
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +75,7 @@ async def test_a_service_is_known_to_the_neighbour_by_its_id(graph: Supergraph, 
 async def test_a_mutation_passes_the_gateway_and_its_payload_crosses(graph: Supergraph) -> None:
     graph.neighbour.write("Awaited.", "iris", "0.0.1")
     client = graph.client()
-    await client.record_job("iris")
+    await upload_job(client, NOTES)
     source = {"trainingJob": {"trainingJobName": "iris", "versionName": "V0001"}}
     selection = "modelVersion { version reviews { nodes { text } } }"
     payload = await client.mutate("importModel", selection, name="iris", source=source)

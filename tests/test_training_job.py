@@ -41,8 +41,8 @@ async def test_a_version_without_more_than_its_algorithm_completed_here(api: Api
     assert (shown["status"], shown["region"], shown["isImportable"], shown["importBlockers"]) == (
         "COMPLETED",
         "local",
-        True,
-        [],
+        False,
+        [{"code": "OUTPUT_EMPTY"}],
     )
     unknown = ("statusMessage", "architecture", "durationSeconds", "startedAt", "finishedAt")
     assert [shown[name] for name in unknown] == [None] * len(unknown)

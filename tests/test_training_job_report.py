@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.api import Api
+from tests.packages import NOTES, upload_job
 from tests.training_jobs import record, refused, refused_values, report
 
 
@@ -13,7 +14,7 @@ async def test_a_report_changes_what_it_says_and_leaves_the_rest(api: Api) -> No
     await record(api, status="QUEUED", metrics=[{"name": "f1", "value": 0.5}])
     shown = await report(api, "V0001", status="RUNNING", startedAt="2026-01-31T12:00:00Z")
     assert (shown["status"], shown["revision"], shown["isImportable"]) == ("RUNNING", 2, False)
-    assert shown["importBlockers"] == [{"code": "TRAINING_JOB_NOT_COMPLETED"}]
+    assert shown["importBlockers"] == [{"code": "TRAINING_JOB_NOT_COMPLETED"}, {"code": "OUTPUT_EMPTY"}]
     shown = await report(
         api,
         "V0001",
@@ -23,7 +24,7 @@ async def test_a_report_changes_what_it_says_and_leaves_the_rest(api: Api) -> No
         metrics=[{"name": "f1", "value": 0.9}, {"name": "recall", "value": 0.8}],
     )
     assert (shown["status"], shown["statusMessage"], shown["durationSeconds"]) == ("COMPLETED", "done", 60)
-    assert shown["isImportable"]
+    assert shown["importBlockers"] == [{"code": "OUTPUT_EMPTY"}]
     assert shown["metrics"] == [{"name": "f1", "value": 0.9}, {"name": "recall", "value": 0.8}]
     shown = await report(api, "V0001", metrics=[])
     assert (shown["metrics"], shown["statusMessage"], shown["revision"]) == ([], "done", 4)
@@ -64,7 +65,7 @@ async def test_a_version_that_ended_stays_as_it_ended(api: Api, ended: str) -> N
 
 
 async def test_a_lost_version_may_be_found_again(api: Api) -> None:
-    await record(api, status="LOST")
+    await upload_job(api, NOTES, status="LOST")
     assert (await report(api, "V0001", status="COMPLETED"))["isImportable"]
 
 

@@ -10,14 +10,26 @@ import pytest
 
 from resolvers.workspace import create_token, create_workspace, grant_prefix, revoke_token
 from tests.api import Api, RunningServer, wait_for
-from tests.packages import TENSORFLOW
+from tests.packages import MXNET, NOTES, import_package, mxnet_package, upload_job
 from tests.services import ECHO, import_version, package, running, target
 
 # Every name in the owner's workspace begins so: no answer to a stranger may hold it.
 MARK = "theirs"
 FRAMEWORK = {"framework": {"aiEngine": "SCIKIT_LEARN"}}
 FILE = {"path": "model/a", "sizeBytes": 1}
-OF_THE_INSTALLATION = frozenset({"modelyard", "builtInAlgorithms", "runtimes", "inferenceSpecifications", "_service"})
+OF_THE_INSTALLATION = frozenset(
+    {
+        "modelyard",
+        "builtInAlgorithms",
+        "runtimes",
+        "inferenceSpecifications",
+        "marketListings",
+        "marketListing",
+        "_service",
+    }
+)
+# Listings: everybody sees the one, and nobody the other.
+OF_THE_MARKET = frozenset({"listing", "withdrawn"})
 # One document for each field of Query. The owner's answer has to show something; it is given the ids of `World`.
 QUERIES: Mapping[str, str] = {
     "modelyard": "{ modelyard { viewer { name } workspace { id name } workspaces { id name } } }",
@@ -33,9 +45,13 @@ QUERIES: Mapping[str, str] = {
     "modelVersion": """query ($version: ID!) { modelVersion(by: {id: $version}) { id files { nodes { path } } }
         named: modelVersion(by: {name: {modelName: "theirs", version: "0.0.1"}}) { id } }""",
     "modelVersions": "{ modelVersions { totalCount nodes { id digest } } }",
+    "deletedModelVersions": "{ deletedModelVersions { totalCount nodes { id version model { id } } } }",
     "services": "{ services { totalCount nodes { id name } } }",
     "service": """query ($service: ID!) { service(by: {id: $service}) { id logs { totalCount } }
         named: service(by: {name: "theirs"}) { id } }""",
+    "marketListings": "{ marketListings { totalCount nodes { id publisher modelName } } }",
+    "marketListing": "query ($listing: ID!) { marketListing(id: $listing) { id publisher } }",
+    "marketSubscriptions": "{ marketSubscriptions { totalCount nodes { id modelVersion { id } } } }",
     "uploads": "{ uploads { totalCount nodes { id files { path parts { url } } } } }",
     "backgroundOperations": "{ backgroundOperations { totalCount nodes { id kind } } }",
     "backgroundOperation": "query ($operation: ID!) { backgroundOperation(id: $operation) { id } }",
@@ -65,13 +81,35 @@ async def first_id(api: Api, name: str) -> str:
     return identifier
 
 
+async def ids_of_the_market(server: RunningServer, owner: Api) -> dict[str, str]:
+    """What somebody else shows everybody, the owner's subscription to it, and what the owner shows no more."""
+    shop = await server.client_of_new_workspace("shop")
+    found = await import_package(shop, mxnet_package(), job="shared")
+    name = {"modelName": "shared", "version": found["version"]}
+    shown = await shop.mutate("publishModelVersion", "marketListing { id }", modelVersion=name)
+    listing = shown["marketListing"]["id"]
+    subscribed = await owner.mutate(
+        "subscribeToListing", "marketSubscription { id }", listingId=listing, modelName=f"{MARK}-shared"
+    )
+    own = {"modelName": MARK, "version": "0.0.1"}
+    withdrawn = await owner.mutate("publishModelVersion", "marketListing { id }", modelVersion=own)
+    await owner.mutate("unpublishModelVersion", "__typename", modelVersion=own)
+    return {
+        "listing": listing,
+        "subscription": subscribed["marketSubscription"]["id"],
+        "withdrawn": withdrawn["marketListing"]["id"],
+    }
+
+
 @pytest.fixture
 async def world(server: RunningServer) -> World:
     """One of everything, with a service that runs."""
     owner = await server.client_of_new_workspace(f"{MARK}-workspace")
     stranger = await server.client_of_new_workspace("strangers")
-    await owner.record_job(f"{MARK}-training", algorithm=TENSORFLOW)
+    await upload_job(owner, NOTES, job=f"{MARK}-training", algorithm=MXNET)
     await owner.import_version(f"{MARK}-training", "V0001", name=MARK, version="0.0.9")
+    await owner.import_version(f"{MARK}-training", "V0001", name=MARK, version="0.0.8")
+    await owner.mutate("deleteModelVersion", "__typename", modelVersion={"modelName": MARK, "version": "0.0.8"})
     files = package(ECHO)
     await import_version(owner, files, model=MARK, version="0.0.1")
     service = await running(owner, MARK, target("0.0.1", model=MARK))
@@ -88,8 +126,9 @@ async def world(server: RunningServer) -> World:
     ids: dict[str, Any] = {name: await first_id(owner, field) for name, field in lists.items()}
     ids["upload"] = (await owner.ask("{ uploads(first: 1) { nodes { id } } }"))["uploads"]["nodes"][0]["id"]
     ids["service"] = service["id"]
+    ids |= await ids_of_the_market(server, owner)
     ids["workspace"] = (await owner.ask("{ modelyard { workspace { id } } }"))["modelyard"]["workspace"]["id"]
-    ids["all"] = list(ids.values())
+    ids["all"] = [identifier for name, identifier in ids.items() if name not in OF_THE_MARKET]
     key = (await owner.ask("{ trainingJobVersions(last: 1) { nodes { output { key } } } }"))["trainingJobVersions"]
     return World(owner, stranger, ids, key["nodes"][0]["output"]["key"], service["predictionUrl"])
 
@@ -109,11 +148,24 @@ def mutations(world: World) -> Mapping[str, tuple[dict[str, Any], str]]:
         "completeUpload": ({"uploadId": world.ids["upload"]}, "NOT_FOUND"),
         "importModel": ({"name": "own", "source": {"trainingJob": job}}, "NOT_FOUND"),
         "retryImport": ({"modelVersion": {**version, "version": "0.0.9"}}, "NOT_FOUND"),
+        "updateModelVersion": ({"modelVersion": version, "description": "mine now"}, "NOT_FOUND"),
+        "deleteModelVersion": ({"modelVersion": {**version, "version": "0.0.9"}}, "NOT_FOUND"),
+        "restoreModelVersion": ({"modelVersion": {**version, "version": "0.0.8"}}, "NOT_FOUND"),
+        "deleteModel": ({"modelName": MARK}, "NOT_FOUND"),
+        "setModelAlias": ({**version, "alias": "production"}, "NOT_FOUND"),
+        "removeModelAlias": ({"modelName": MARK, "alias": "production"}, "NOT_FOUND"),
         "deployRealTimeService": ({"name": "own", "targets": [{"modelVersion": version}]}, "NOT_FOUND"),
+        "publishModelVersion": ({"modelVersion": version}, "NOT_FOUND"),
+        "unpublishModelVersion": ({"modelVersion": version}, "NOT_FOUND"),
+        "subscribeToListing": ({"listingId": world.ids["withdrawn"]}, "NOT_FOUND"),
+        "unsubscribeFromListing": ({"subscriptionId": world.ids["subscription"]}, "NOT_FOUND"),
         "startService": ({"serviceName": MARK}, "NOT_FOUND"),
         "stopService": ({"serviceName": MARK}, "NOT_FOUND"),
         "deleteService": ({"serviceName": MARK}, "NOT_FOUND"),
         "predict": ({"serviceName": MARK, "json": {}}, "NOT_FOUND"),
+        # These two are about the caller's own workspace, whatever their input.
+        "updateWorkspace": ({"scanPolicy": {"suspicious": "ALLOW"}, "expectedRevision": 2}, "CONFLICT"),
+        "cleanUp": ({"idempotencyKey": ""}, "INVALID_INPUT"),
     }
 
 
@@ -157,7 +209,7 @@ async def test_whoever_is_of_another_workspace_sees_and_reaches_nothing(world: W
 
     kinds = await world.owner.ask(
         'query ($all: [ID!]!) { nodes(ids: $all) { __typename } __type(name: "Node") { possibleTypes { name } } }',
-        all=world.ids["all"],
+        all=[*world.ids["all"], world.ids["listing"]],
     )
     there_are = {kind["name"] for kind in kinds["__type"]["possibleTypes"]}
     assert {node["__typename"] for node in kinds["nodes"]} == there_are, "a kind of node has no id in this test"
@@ -178,7 +230,7 @@ async def test_every_field_of_the_roots_has_a_case(api: Api) -> None:
         )
     )["__schema"]
     assert {field["name"] for field in roots["queryType"]["fields"]} == QUERIES.keys()
-    cases = mutations(World(api, api, {"upload": ""}, "", ""))
+    cases = mutations(World(api, api, {"upload": "", "withdrawn": "", "subscription": ""}, "", ""))
     assert {field["name"] for field in roots["mutationType"]["fields"]} == cases.keys()
     assert roots["subscriptionType"] is None
 
@@ -197,9 +249,11 @@ async def test_a_prefix_that_one_workspace_was_granted_is_not_another_ones(serve
 
 async def test_names_numbers_and_keys_of_one_workspace_are_free_in_another(server: RunningServer, api: Api) -> None:
     stranger = await server.client_of_new_workspace("strangers")
-    fields = {"idempotencyKey": "key", "algorithm": TENSORFLOW}
+    fields = {"idempotencyKey": "key", "algorithm": MXNET}
     assert [await api.record_job("iris", **fields), await api.record_job("iris")] == ["V0001", "V0002"]
     assert await stranger.record_job("iris", **{**fields, "status": "COMPLETED", "description": "other"}) == "V0001"
+    for client in (api, stranger):
+        await client.upload("iris", "V0001", NOTES)
     assert [await client.import_version("iris", "V0001") for client in (api, stranger)] == ["0.0.1", "0.0.1"]
     for client, total in ((api, 2), (stranger, 1)):
         found = await client.ask("{ trainingJobVersions { totalCount } models { totalCount } }")

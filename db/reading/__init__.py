@@ -3,7 +3,16 @@
 from asyncpg import Record
 
 from db import lease
-from db.reading.batch import CURSOR, PARENT, Batch, counts_of_parents, page_of_parents, rows_of_parents
+from db.reading.batch import (
+    CURSOR,
+    PARENT,
+    Batch,
+    counts_of_parents,
+    page_of_parents,
+    rows_of_parents,
+    tally_of,
+    total,
+)
 from db.reading.explain import in_lines
 from db.reading.page import COUNT_CAP
 from db.reading.run import (
@@ -16,6 +25,7 @@ from db.reading.run import (
     fetch_batch,
     missing,
 )
+from db.reading.source import WORKSPACE_FREE
 from db.reading.statement import Statement, statement
 from db.reading.tree import (
     Branch,
@@ -25,6 +35,7 @@ from db.reading.tree import (
     Condition,
     Constant,
     Count,
+    Counts,
     Cursor,
     Document,
     DocumentField,
@@ -46,7 +57,10 @@ from db.reading.tree import (
     Source,
     Span,
     Switch,
+    Tally,
+    TallyPart,
     ToOne,
+    Total,
     Value,
 )
 from db.reading_pool import ReadingPool
@@ -55,6 +69,7 @@ __all__ = [
     "COUNT_CAP",
     "CURSOR",
     "PARENT",
+    "WORKSPACE_FREE",
     "AbsentValue",
     "Batch",
     "Branch",
@@ -64,6 +79,7 @@ __all__ = [
     "Condition",
     "Constant",
     "Count",
+    "Counts",
     "Cursor",
     "DatabaseAway",
     "Document",
@@ -91,7 +107,10 @@ __all__ = [
     "Span",
     "Statement",
     "Switch",
+    "Tally",
+    "TallyPart",
     "ToOne",
+    "Total",
     "Value",
     "counts_of_parents",
     "engine_lease",
@@ -103,6 +122,8 @@ __all__ = [
     "page_of_parents",
     "rows_of_parents",
     "statement",
+    "tally_of",
+    "total",
 ]
 
 engine_lease = lease.find

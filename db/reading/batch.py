@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from db.reading.facet import tally_rows, total_of
 from db.reading.page import COUNT_CAP
 from db.reading.source import Scope, SourceWriter, cursor_text
-from db.reading.tree import Parameter, ParentColumn, Source, Span
+from db.reading.tree import Parameter, ParentColumn, Source, Span, Tally
 
 # What a batch's source calls the key that its rows are read for.
 PARENT = ParentColumn("parent")
@@ -43,6 +44,18 @@ def counts_of_parents(source: Source) -> Batch:
     writer = _writer()
     rows = writer.rows(Source(source.view, source.conditions), Scope("r"), Scope("p"), limit=COUNT_CAP + 1)
     return _batch(writer, "count(*) AS number", f"FROM (SELECT 1 {rows}) r")
+
+
+def total(source: Source) -> Batch:
+    """How many rows a source has, as `number`."""
+    writer = _writer()
+    return _batch(writer, "c.number", f"FROM ({total_of(writer, source, Scope('p'))}) c")
+
+
+def tally_of(source: Source, tally: Tally) -> Batch:
+    """Each `value` of a column with the `number` of rows that have it."""
+    writer = _writer()
+    return _batch(writer, "c.value, c.number", f"FROM ({tally_rows(writer, source, tally, Scope('p'))}) c")
 
 
 def _writer() -> SourceWriter:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from db.reading.tree import Condition, IdByName, KeyPart, Order, Parameter, ParentColumn, Source, Span
 
 WORKSPACE = "$1::uuid"
+# What workspaces show each other: all rows of this view are everybody's. What they lead to is the reader's own.
+WORKSPACE_FREE = "market_listing"
+# How many rows of an order are looked at before something is looked for in all of them.
+WINDOW = 2_000
 
 
 def quoted(text: str) -> str:
@@ -49,25 +53,67 @@ class SourceWriter:
         return f"${self.parameters.index(parameter) + 2}::{parameter.type}"
 
     def rows(
-        self, source: Source, rows: Scope, parent: Scope, *, more: Sequence[str] = (), limit: int | None = None
+        self,
+        source: Source,
+        rows: Scope,
+        parent: Scope,
+        *,
+        beside: str = "",
+        more: Sequence[str] = (),
+        limit: int | None = None,
     ) -> str:
         """FROM to LIMIT. The workspace's predicate is written here, for every view that is read."""
-        conditions = [f"{rows.alias}.workspace_id = {WORKSPACE}"]
-        conditions += [self.condition(condition, rows, parent) for condition in source.conditions]
-        text = f"FROM reading.{source.view} {rows.alias} WHERE {' AND '.join([*conditions, *more])}"
+        conditions = [_of_the_workspace(source.view, rows)]
+        conditions += [self.condition(each, rows, parent) for each in _with_hints(source.conditions)]
+        text = f"FROM {beside}reading.{source.view} {rows.alias} WHERE {' AND '.join([*conditions, *more])}"
         if source.order is not None:
             text += f" ORDER BY {_ordering(source.order, rows)}"
         return text if limit is None else f"{text} LIMIT {limit}"
 
     def span(self, source: Source, span: Span, rows: Scope, parent: Scope, *, limit: int) -> str:
         """A stretch of a source, from FROM to LIMIT, in the order in which it is read."""
-        more = []
-        if span.after:
-            more.append(self.seek(span.order, span.after, rows))
-        if span.before:
-            more.append(self.seek(span.order.reversed(), span.before, rows))
         ordered = Source(source.view, source.conditions, span.reading_order)
-        return self.rows(ordered, rows, parent, more=more, limit=limit)
+        if any(condition.is_scattered_in(span.order) for condition in source.conditions):
+            return self.scattered(ordered, span, rows, parent, limit=limit)
+        return self.rows(ordered, rows, parent, more=self.seeks(span, rows), limit=limit)
+
+    def scattered(self, source: Source, span: Span, rows: Scope, parent: Scope, *, limit: int) -> str:
+        """Of rows that no index has side by side in the order: from those that come first in it, or else from all.
+
+        What many rows meet fills the page from among the first; what few meet is found by its own index, and sorted.
+        """
+        keys = [part.column for part in span.order.key]
+        window, found, inner = self.scope(), self.scope(), self.scope()
+        first, page = self.alias(), self.alias()
+        beside = tuple(each for each in source.conditions if not each.is_scattered_in(span.order))
+        apart = [each for each in source.conditions if each.is_scattered_in(span.order)]
+        is_met = " AND ".join(self.condition(each, window, parent) for each in apart)
+        in_order = Source(source.view, beside, span.reading_order)
+        # Of a number that it does not know Postgres takes the order's index to be the cheapest way, and not a sort.
+        near = f"{self.rows(in_order, window, parent, more=self.seeks(span, window))} LIMIT (SELECT {WINDOW})"
+        # OFFSET 0 lets Postgres choose an index for what is looked for, not one for the order.
+        far = self.rows(Source(source.view, source.conditions), inner, parent)
+        too_few = f"(SELECT count(*) FROM {first}) < {limit}"
+        behind = " AND ".join([too_few, *self.seeks(span, found)])
+        names = ", ".join(keys)
+        text = (
+            f"(WITH {window.alias}w AS MATERIALIZED"
+            f" (SELECT {', '.join(map(window.column, keys))}, {is_met} AS is_met {near}),"
+            f" {first} AS MATERIALIZED (SELECT {names} FROM {window.alias}w WHERE is_met LIMIT {limit})"
+            f" SELECT {names} FROM {first} WHERE NOT {too_few} UNION ALL (SELECT {names}"
+            f" FROM (SELECT {', '.join(map(inner.column, keys))} {far} OFFSET 0) {found.alias}"
+            f" WHERE {behind} ORDER BY {_ordering(span.reading_order, found)} LIMIT {limit})) {page}, "
+        )
+        unique = f"{rows.alias}.{keys[-1]} = {page}.{keys[-1]}"
+        return self.rows(in_order, rows, parent, beside=text, more=[unique], limit=limit)
+
+    def seeks(self, span: Span, rows: Scope) -> list[str]:
+        seeks = []
+        if span.after:
+            seeks.append(self.seek(span.order, span.after, rows))
+        if span.before:
+            seeks.append(self.seek(span.order.reversed(), span.before, rows))
+        return seeks
 
     def condition(self, condition: Condition, rows: Scope, parent: Scope) -> str:
         operand = condition.operand
@@ -78,8 +124,8 @@ class SourceWriter:
                 text = parent.column(operand.name)
             case IdByName():
                 named = self.scope()
-                name = f"{named.alias}.name = {self.parameter(operand.name)}"
-                text = f"(SELECT {named.alias}.id {self.rows(Source(operand.view), named, named, more=[name])})"
+                name = Condition("name", operand.comparison, operand.name)
+                text = f"(SELECT {named.alias}.id {self.rows(Source(operand.view, (name,)), named, named)})"
             case _:
                 assert_never(operand)
         return condition.comparison.value.format(column=f"{rows.alias}.{condition.column}", value=text)
@@ -89,6 +135,18 @@ class SourceWriter:
         columns = ", ".join(f"{rows.alias}.{part.column}" for part in order.key)
         operands = ", ".join(self.parameter(value) for value in values)
         return f"({columns}) {'<' if order.is_descending else '>'} ({operands})"
+
+
+def _with_hints(conditions: Sequence[Condition]) -> Iterator[Condition]:
+    for condition in conditions:
+        yield condition
+        if condition.hint is not None:
+            yield condition.hint
+
+
+def _of_the_workspace(view: str, rows: Scope) -> str:
+    # Postgres insists on each parameter being used.
+    return f"{WORKSPACE} IS NOT NULL" if view == WORKSPACE_FREE else f"{rows.alias}.workspace_id = {WORKSPACE}"
 
 
 def _ordering(order: Order, rows: Scope) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
+from db.reading.facet import counts_pieces
 from db.reading.json_text import (
     ABSENT,
     Piece,
@@ -28,6 +29,7 @@ from db.reading.tree import (
     Column,
     ColumnKind,
     Constant,
+    Counts,
     Document,
     DocumentField,
     DocumentMember,
@@ -88,6 +90,8 @@ class Writer:
                 return page_pieces(self, value, scope)
             case Each():
                 return self.each(value)
+            case Counts():
+                return counts_pieces(self, value, scope)
         assert_never(value)
 
     def row(self, value: Row, scope: Scope) -> Pieces:

@@ -1,6 +1,6 @@
 """What is to be read, as a tree of values over rows. The schema's planner makes it; db/reading/statement.py writes it.
 
-    Value   Constant | Column | Object | Switch | Document | ToOne | Rows | Page | Each
+    Value   Constant | Column | Object | Switch | Document | ToOne | Rows | Page | Each | Counts
     Source  the rows of a view that meet conditions, in an order
 
 Names are names of the views in the Postgres schema `reading` and of their columns, never SQL.
@@ -29,10 +29,14 @@ class ParentColumn:
 
 @dataclass(frozen=True, slots=True)
 class IdByName:
-    """The id of a view's row by its name: the index on the id's column serves then, as with a join it would not."""
+    """The id of a view's row by its name: the index on the id's column serves then, as with a join it would not.
+
+    Where the name is compared otherwise than with EQUAL, the ids of several rows.
+    """
 
     view: str
     name: Parameter
+    comparison: Comparison
 
 
 class Comparison(Enum):
@@ -40,17 +44,32 @@ class Comparison(Enum):
     ANY = "{column} = ANY({value})"
     DISTINCT = "{column} IS DISTINCT FROM {value}"
     AT_LEAST = "{column} >= {value}"
+    AT_MOST = "{column} <= {value}"
+    ABOVE = "{column} > {value}"
     BELOW = "{column} < {value}"
     CONTAINS = "{column} @> ARRAY[{value}]"
+    IN = "{column} IN {value}"
+    # With a pattern; case is ignored as the database's locale has it.
+    LIKE = "{column} ILIKE {value}"
     # Of a column in code point order: two comparisons that an index serves, up to the last of all characters.
     STARTS_WITH = "{column} >= {value} AND {column} < {value} || chr(1114111)"
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
+    """`orders` are the names of those in which an index has the rows that meet it side by side; None: any will do.
+
+    Whatever meets the condition meets `hint`, too, by which an index finds it.
+    """
+
     column: str
     comparison: Comparison
     operand: Parameter | ParentColumn | IdByName
+    orders: tuple[str, ...] | None = None
+    hint: Condition | None = None
+
+    def is_scattered_in(self, order: Order) -> bool:
+        return self.orders is not None and order.name not in self.orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +254,34 @@ class Each:
     is_list: bool
 
 
+class Total(Enum):
+    NUMBER = "total"
+
+
+class TallyPart(Enum):
+    VALUE = "value"
+    COUNT = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many rows have each value of a column, or of an item of an array; the commonest first."""
+
+    column: str
+    kind: ColumnKind
+    is_array: bool = False
+    limit: int | None = None
+    members: tuple[tuple[str, TallyPart | Constant], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """An object of counts of one source, all of them of the same rows."""
+
+    source: Source
+    members: tuple[tuple[str, Total | Tally | Constant], ...]
+
+
 PageMember: TypeAlias = Nodes | Edges | PageInfo | Count | Constant
 DocumentMember: TypeAlias = DocumentField | Document | Constant
-Value: TypeAlias = Constant | Column | Object | Switch | Document | ToOne | Rows | Page | Each
+Value: TypeAlias = Constant | Column | Object | Switch | Document | ToOne | Rows | Page | Each | Counts

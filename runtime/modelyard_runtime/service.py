@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from model_service.graph_service import GraphServingBaseService
 from model_service.model_service import SingleNodeService
+from model_service.onnx_model_service import OnnxServingBaseService
 from model_service.python_model_service import XgSklServingBaseService
+from model_service.saved_model import quieten
+from model_service.tfserving_model_service import TfServingBaseService
 from modelyard_runtime.api import Api
 from modelyard_runtime.settings import Settings
 from modelyard_runtime.start_error import StartError, StartErrorCode
 
 INFERENCE_CODE = "customize_service.py"
-TABULAR_ENGINES = frozenset({"SCIKIT_LEARN", "XGBOOST"})
 # Inference code may use relative imports, so it needs a package; no sibling has this name.
 PACKAGE_NAME = "modelyard_package"
 
@@ -33,22 +36,30 @@ def load_service(settings: Settings, apis: tuple[Api, ...]) -> SingleNodeService
     # Replicas share the package, whose content is verified: nothing is written into it.
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(settings.package))
+    if settings.engine == "TENSORFLOW":
+        quieten()
     service = _own_service(settings) if has_inference_code(settings.package) else _default_service(settings)
-    if isinstance(service, XgSklServingBaseService):
+    if isinstance(service, XgSklServingBaseService | GraphServingBaseService):
         service.declared_columns = next((api.columns for api in apis if api.columns), ())
     return service
 
 
 def _default_service(settings: Settings) -> SingleNodeService:
-    if settings.engine not in TABULAR_ENGINES:
-        raise StartError(
-            StartErrorCode.INFERENCE_CODE_MISSING,
-            f"A {settings.engine} model needs a {INFERENCE_CODE} that loads it.",
-        )
-    service = XgSklServingBaseService(str(settings.model_path))
-    with _failing_as(StartErrorCode.MODEL_NOT_LOADED, f"{settings.model_path.name} could not be loaded"):
-        service.load()
-    return service
+    path = str(settings.model_path)
+    name = settings.model_path.name if settings.model_path.is_file() else "The model"
+    with _failing_as(StartErrorCode.MODEL_NOT_LOADED, f"{name} could not be loaded"):
+        match settings.engine:
+            case "SCIKIT_LEARN" | "XGBOOST":
+                tabular = XgSklServingBaseService(path)
+                tabular.load()
+                return tabular
+            case "TENSORFLOW":
+                return TfServingBaseService(settings.model_name, path)
+            case "ONNX":
+                return OnnxServingBaseService(settings.model_name, path)
+    raise StartError(
+        StartErrorCode.INFERENCE_CODE_MISSING, f"A {settings.engine} model needs a {INFERENCE_CODE} that loads it."
+    )
 
 
 def _own_service(settings: Settings) -> SingleNodeService:
