@@ -112,6 +112,7 @@ def read_apis(node: JsonNode, *, ai_engine: AiEngine | None, default_protocol: s
         node.reject(
             f"The config declares {len(entries)} APIs; only a model of type Image may have more than one.",
             expected="one api with the url /",
+            hint="Keep one, or import the model as a container image.",
         )
         entries = entries[:1]
     apis = [_read_api(entry, ai_engine, default_protocol) for entry in entries]
@@ -123,7 +124,7 @@ def _refuse_repeats(entries: list[JsonNode], apis: list[Api]) -> None:
     seen: set[tuple[str, str]] = set()
     for entry, api in zip(entries, apis, strict=True):
         if (api.method, api.url) in seen:
-            entry.reject(f"{api.method} {api.url} is declared twice.")
+            entry.reject(f"{api.method} {api.url} is declared twice.", hint="Keep one of the two.")
         seen.add((api.method, api.url))
 
 

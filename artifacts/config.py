@@ -245,7 +245,7 @@ def _read_location(node: JsonNode) -> str | None:
     text = node.text()
     fault = None if text is None else image_reference_fault(text)
     if fault is not None:
-        node.reject(fault, expected=_IMAGE_FORM)
+        node.reject(fault, expected=_IMAGE_FORM, hint=f"Write {_IMAGE_FORM}.")
     return text
 
 

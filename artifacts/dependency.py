@@ -102,7 +102,8 @@ def _is_pip(node: JsonNode) -> bool:
 def _require(node: JsonNode, fields: dict[str, JsonNode], *keys: str) -> None:
     for key in keys:
         if key not in fields and isinstance(node.value, dict):
-            node.reject(f"The entry at {node.pointer} must have the key {shown(key)}.", expected=key)
+            message = f"The entry at {node.pointer} must have the key {shown(key)}."
+            node.reject(message, expected=key, hint=f"Add {shown(key)}.")
 
 
 def _read_package(node: JsonNode) -> Dependency | None:

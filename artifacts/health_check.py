@@ -55,7 +55,8 @@ def read_health_check(node: JsonNode) -> HealthCheck | None:
     url = _read_url(fields["url"]) if "url" in fields else None
     command = fields["command"].text() if "command" in fields else None
     if method is HealthCheckMethod.EXEC and command is None:
-        node.reject("A health check by EXEC must have the key command.", expected="command")
+        hint = 'Add "command", or write "HTTP" as check_method.'
+        node.reject("A health check by EXEC must have the key command.", expected="command", hint=hint)
     counts = {key: fields[key].whole_number(at_least=_LEAST[key], at_most=_LARGEST) for key in _LEAST if key in fields}
     given = {key: count for key, count in counts.items() if count is not None}
     return HealthCheck(method, url or (DEFAULT_URL if method is HealthCheckMethod.HTTP else None), command, **given)

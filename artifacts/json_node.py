@@ -96,6 +96,7 @@ class JsonNode:
     def refuse(self, expected: str, *, hint: str | None = None) -> None:
         """Reports that the value is not what the format allows here."""
         if self.findings.takes_problems:
+            hint = hint or f"Write {expected}."
             self.findings.refuse(self._problem(ProblemCode.CONFIG_INVALID, self._contrast(expected), expected, hint))
 
     def doubt(self, message: str, *, expected: str | None = None, hint: str | None = None) -> None:
@@ -103,7 +104,7 @@ class JsonNode:
         if self.findings.takes_warnings:
             self.findings.warn(self._problem(ProblemCode.CONFIG_DOUBTFUL_VALUE, message, expected, hint))
 
-    def reject(self, message: str, *, expected: str | None = None, hint: str | None = None) -> None:
+    def reject(self, message: str, *, hint: str, expected: str | None = None) -> None:
         """As `refuse`, with a sentence of its own."""
         if self.findings.takes_problems:
             self.findings.refuse(self._problem(ProblemCode.CONFIG_INVALID, message, expected, hint))
@@ -170,7 +171,8 @@ class JsonNode:
             self.refuse("an array")
             return []
         if len(self.value) > at_most:
-            self.reject(f"The array at {self.pointer} has {len(self.value)} entries; at most {at_most} are allowed.")
+            message = f"The array at {self.pointer} has {len(self.value)} entries; at most {at_most} are allowed."
+            self.reject(message, hint="Leave some of them out.")
             return []
         return list(self.children())
 
@@ -180,7 +182,7 @@ class JsonNode:
             self.refuse("a string")
             return None
         if len(self.value) > at_most:
-            self.reject(f"The string at {self.pointer} is longer than {at_most} characters.")
+            self.reject(f"The string at {self.pointer} is longer than {at_most} characters.", hint="Make it shorter.")
             return None
         if self.is_blank:
             self.doubt_blank()

@@ -63,6 +63,7 @@ def _too_large(size_bytes: int, file: str) -> Problem:
         file,
         expected=f"at most {SIZE_LIMIT_BYTES} bytes",
         actual=f"{size_bytes} bytes",
+        hint="Make it shorter; what the model needs beside its config goes into files of its own.",
     )
 
 
@@ -145,12 +146,14 @@ def _examine_node(node: JsonNode, repeats: Mapping[int, Sequence[str]]) -> None:
             message = f"The key {shown(key)} is given more than once; the last one counts."
             node.child(key, node.value[key]).doubt(message)
     if not is_storable(node.key) or (isinstance(node.value, str) and not is_storable(node.value)):
-        node.reject(f"The text at {node.pointer} holds a NUL or half a character, which cannot be stored.")
+        message = f"The text at {node.pointer} holds a NUL or half a character, which cannot be stored."
+        node.reject(message, hint="Delete it, or write the whole character.")
 
 
 def _too_deep(file: str) -> Problem:
     message = f"{file} is nested deeper than {DEPTH_LIMIT} levels."
-    return Problem(ProblemCode.CONFIG_INVALID, message, file, expected=f"at most {DEPTH_LIMIT} levels")
+    expected, hint = f"at most {DEPTH_LIMIT} levels", "Put fewer objects and arrays into one another."
+    return Problem(ProblemCode.CONFIG_INVALID, message, file, expected=expected, hint=hint)
 
 
 def _broken_number(text: str, literal: str, file: str) -> Problem:

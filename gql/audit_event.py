@@ -28,8 +28,9 @@ class AuditEventFilter:
     kind: list[str] | None = restriction(Restriction("kind"), description="Only those of one of these kinds.")
     actor: str | None = restriction(Restriction("actor"), description="Only what this token or part of the server did.")
     occurred_after: datetime | None = restriction(
-        Restriction("occurred_at", "timestamptz", Comparison.AT_LEAST), description="Only from this moment on."
+        Restriction("occurred_at", "timestamptz", Comparison.AT_LEAST, orders=()),
+        description="Only from this moment on.",
     )
     occurred_before: datetime | None = restriction(
-        Restriction("occurred_at", "timestamptz", Comparison.BELOW), description="Only before this moment."
+        Restriction("occurred_at", "timestamptz", Comparison.BELOW, orders=()), description="Only before this moment."
     )

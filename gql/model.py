@@ -22,7 +22,7 @@ from gql.filter import (
 )
 from gql.identifier import Prefix
 from gql.mapping import BY_ID, BY_NAME, BY_VERSION_NUMBER, NEWEST_NUMBER, OLDEST_ID, stored
-from gql.model_alias import ALIAS_NAME, AS_OF, ModelAlias, ModelAliasChange
+from gql.model_alias import ALIAS_NAME, AS_OF, LAST_SET, ModelAlias, ModelAliasChange
 from gql.model_version import ModelVersion
 from gql.model_version_filter import ModelVersionFilter, ModelVersionOrder
 from gql.node import Node
@@ -61,7 +61,7 @@ class Model(Node):
     aliases: list[ModelAlias] = rows("model_id", BY_NAME, description="Its aliases, by name.")
     alias: ModelAlias | None = newest(
         "model_id",
-        NEWEST_NUMBER,
+        LAST_SET,
         view="any_model_alias",
         arguments={"name": ALIAS_NAME, "as_of": AS_OF},
         description="One of its aliases, now or at an earlier moment; null where it pointed nowhere.",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from db.reading import Comparison
+from db.reading import Comparison, KeyPart, Order
 from gql.context import Info
 from gql.filter import Argument, Restriction
 from gql.mapping import stored
@@ -17,6 +17,8 @@ from resolvers import model_alias
 
 # Behind every moment at which an alias was set, and before the end of one that holds: that is at infinity.
 NOW = datetime(9999, 12, 31, tzinfo=UTC)
+# An index on the name and this gives the one period of a moment without looking at others.
+LAST_SET = Order("set", (KeyPart("set_at", "timestamptz"),), is_descending=True)
 ALIAS_NAME = Argument(str, (Restriction("name"),), "The alias.")
 AS_OF = Argument(
     datetime | None,

@@ -1,5 +1,7 @@
 """The catalogue of model templates."""
 
+from typing import Annotated
+
 import strawberry
 
 from artifacts import model_template
@@ -93,7 +95,9 @@ class ModelTemplateFilter:
         return is_named and all(asked is None or asked == has for asked, has in wanted)
 
 
-def model_templates(filter: ModelTemplateFilter | None = None) -> list[ModelTemplate]:
+def model_templates(
+    filter: Annotated[ModelTemplateFilter | None, strawberry.argument(description="Which ones; all if left out.")] = None,
+) -> list[ModelTemplate]:
     return [
         ModelTemplate.of(entry) for entry in model_template.model_templates() if filter is None or filter.fits(entry)
     ]

@@ -10,6 +10,11 @@ from resolvers.errors import ErrorCode, Refusal
 from resolvers.installation import DEFAULT_STORE, Installation
 from resolvers.transaction import Transaction
 
+GRANT_HINT = (
+    "Name a place that was granted, or ask the operator to grant this one with `./modelyard workspace grant`. "
+    "The output of a training job may be left out: a place under the workspace's own prefix is assigned."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -27,7 +32,11 @@ async def granted(
     """The location with its key cleaned. Raises Refusal (LOCATION_REFUSED) where the workspace was not granted it."""
     key = location.key.strip("/")
     if not is_key(key) or "\\" in key:
-        raise _refused("A key names a folder of the store, such as shared/job-7, without empty parts, . or ..", path)
+        message = "A key names a folder of the store, such as shared/job-7, without empty parts, . and .. parts."
+        raise _refused(message, path)
+    if installation.rules.is_strict and any(map(str.isspace, key)):
+        message = f"The key {key!r} holds a blank, which ModelArts does not take."
+        raise _refused(message, path, hint="Rename the folder without blanks.")
     allowed = [(row["store"], row["prefix"]) for row in await workspace.granted(unit.connection, unit.workspace_id)]
     is_allowed = any(location.store == store and f"{key}/".startswith(prefix) for store, prefix in allowed)
     # A grant may outlive its store's setting.
@@ -36,14 +45,8 @@ async def granted(
     return Location(location.store, key)
 
 
-def _refused(message: str, path: Sequence[str]) -> Refusal:
-    return Refusal(
-        ErrorCode.LOCATION_REFUSED,
-        message,
-        path=path,
-        hint="Leave the output out: a place under the workspace's own prefix is assigned. "
-        "Or ask the operator to grant the prefix with `./modelyard workspace grant`.",
-    )
+def _refused(message: str, path: Sequence[str], *, hint: str = GRANT_HINT) -> Refusal:
+    return Refusal(ErrorCode.LOCATION_REFUSED, message, path=path, hint=hint)
 
 
 def assigned(workspace_id: UUID, training_job_id: UUID, version_name: str) -> Location:

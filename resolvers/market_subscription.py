@@ -12,16 +12,14 @@ from resolvers.caller import Caller
 from resolvers.errors import (
     AlreadyExists,
     ErrorCode,
-    InUse,
     Refusal,
-    VersionUser,
-    VersionUserKind,
     not_found,
     raise_all,
 )
 from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.transaction import Transaction, transaction
+from resolvers.version_user import use_violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +146,7 @@ async def _unsubscribe(unit: Transaction, subscription_id: UUID) -> UUID:
         raise not_found("subscription of this id", path=["subscriptionId"])
     version_id = subscription["model_version_id"]
     await model_deletion.lock(unit.connection, unit.workspace_id, [version_id])
-    await _refuse_where_used(unit, subscription)
+    raise_all(await use_violations(unit, [version_id], path=["subscriptionId"]))
     await market_subscription.end(unit.connection, unit.workspace_id, subscription_id, unit.actor)
     await _take_back(unit, subscription)
     unit.record(
@@ -159,19 +157,6 @@ async def _unsubscribe(unit: Transaction, subscription_id: UUID) -> UUID:
         publisher=subscription["publisher"],
     )
     return subscription_id
-
-
-async def _refuse_where_used(unit: Transaction, subscription: Record) -> None:
-    rows = await model_deletion.users(unit.connection, unit.workspace_id, [subscription["model_version_id"]])
-    if not rows:
-        return
-    users = [VersionUser(VersionUserKind(row["kind"]), row["id"], row["name"], row["version"]) for row in rows]
-    raise InUse(
-        f"{', '.join(user.name for user in users)} of this workspace rely on it.",
-        users,
-        path=["subscriptionId"],
-        hint="Delete the services that run the version and move its aliases, then end the subscription.",
-    )
 
 
 async def _take_back(unit: Transaction, subscription: Record) -> None:

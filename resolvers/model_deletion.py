@@ -11,11 +11,8 @@ from resolvers import version_number
 from resolvers.caller import Caller
 from resolvers.errors import (
     ErrorCode,
-    InUse,
     Refusal,
     RevisionConflict,
-    VersionUser,
-    VersionUserKind,
     not_found,
     raise_all,
 )
@@ -24,14 +21,9 @@ from resolvers.import_attempt import problem_row
 from resolvers.installation import Installation
 from resolvers.model_version import VersionName
 from resolvers.transaction import Transaction, transaction
+from resolvers.version_user import use_violations
 
 # So many of those who use a version are named in the sentence; the error's data has all.
-NAMED_USERS = 5
-USER_WORDS = {
-    VersionUserKind.SERVICE: "the service",
-    VersionUserKind.MARKET_LISTING: "the market listing",
-    VersionUserKind.ALIAS: "the alias",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +59,8 @@ async def _delete_version(installation: Installation, unit: Transaction, request
     version_id: UUID = version["id"]
     await model_deletion.cancel_operations(unit.connection, unit.workspace_id, [version_id])
     (row,) = await model_deletion.lock(unit.connection, unit.workspace_id, [version_id])
-    users = await _users(unit, [version_id])
-    raise_all([*_objections(row, request.expected_revision, path=["modelVersion"]), *_in_use(users, ["modelVersion"])])
+    used = await use_violations(unit, [version_id], path=["modelVersion"])
+    raise_all([*_objections(row, request.expected_revision, path=["modelVersion"]), *used])
     await _delete(installation, unit, [version_id])
     await model.touch(unit.connection, unit.workspace_id, version["model_id"])
     return version_id
@@ -94,8 +86,8 @@ async def _delete_model(installation: Installation, unit: Transaction, request: 
     version_ids = await model_deletion.versions_of_model(unit.connection, unit.workspace_id, model_id)
     await model_deletion.cancel_operations(unit.connection, unit.workspace_id, version_ids)
     await model_deletion.lock(unit.connection, unit.workspace_id, version_ids)
-    users = await _users(unit, version_ids)
-    raise_all([*_objections(found, request.expected_revision, path=["modelName"]), *_in_use(users, ["modelName"])])
+    used = await use_violations(unit, version_ids, path=["modelName"])
+    raise_all([*_objections(found, request.expected_revision, path=["modelName"]), *used])
     await _delete(installation, unit, version_ids)
     await model_deletion.delete_model(unit.connection, unit.workspace_id, model_id, unit.actor)
     unit.record("MODEL_DELETED", model_id, name=found["name"], versions=len(version_ids))
@@ -149,11 +141,6 @@ def _no_such_version(name: VersionName) -> Refusal:
     return not_found(f"version {name.version!r} of the model {name.model_name!r}", path=["modelVersion", "version"])
 
 
-async def _users(unit: Transaction, version_ids: Sequence[UUID]) -> list[VersionUser]:
-    rows = await model_deletion.users(unit.connection, unit.workspace_id, version_ids)
-    return [VersionUser(VersionUserKind(row["kind"]), row["id"], row["name"], row["version"]) for row in rows]
-
-
 def _objections(row: Record, expected_revision: int | None, *, path: Sequence[str]) -> Iterator[Refusal]:
     """What stands against it by what is known of the model or the version."""
     if expected_revision is not None and row["revision"] != expected_revision:
@@ -165,16 +152,6 @@ def _objections(row: Record, expected_revision: int | None, *, path: Sequence[st
             path=path,
             hint="Unsubscribe instead.",
         )
-
-
-def _in_use(users: Sequence[VersionUser], path: Sequence[str]) -> list[Refusal]:
-    if not users:
-        return []
-    named = [f"{USER_WORDS[user.kind]} {user.name!r} ({user.version})" for user in users[:NAMED_USERS]]
-    more = [f"{len(users) - NAMED_USERS} more"] if len(users) > NAMED_USERS else []
-    message = f"It is used by {', '.join([*named, *more])}."
-    hint = "Delete these services, withdraw the listings, move or remove the aliases; then ask again."
-    return [InUse(message, users, path=path, hint=hint)]
 
 
 async def _delete(installation: Installation, unit: Transaction, version_ids: Sequence[UUID]) -> None:

@@ -13,7 +13,15 @@ from engines.engine import BuildFailed, EngineError
 from resolvers.deployment_target import environment_of
 from resolvers.environment_build import build_environment, note_existing
 from resolvers.errors import ErrorCode
-from resolvers.import_attempt import Attempt, ImportFailed, Superseded, our_fault, problem_row, store_problem
+from resolvers.import_attempt import (
+    Attempt,
+    ImportFailed,
+    Superseded,
+    drift_problem,
+    our_fault,
+    problem_row,
+    store_problem,
+)
 from resolvers.import_plan import plan_of_version
 from resolvers.installation import Installation
 from resolvers.package_copy import copy_package, keep_copy
@@ -123,9 +131,11 @@ async def _build(attempt: Attempt, version: Record) -> None:
             hint="The build's log says more. Name other dependencies or another runtime in retryImport.",
         )
         raise ImportFailed("BUILD_FAILED", [problem]) from failure
-    except (EngineError, ArtifactDrift) as failure:
-        code = ErrorCode.ARTIFACT_DRIFT if isinstance(failure, ArtifactDrift) else ErrorCode.BUILD_FAILED
-        raise ImportFailed("BUILD_FAILED", [problem_row(code, str(failure))]) from failure
+    except ArtifactDrift as drift:
+        raise ImportFailed("BUILD_FAILED", [drift_problem(drift)]) from drift
+    except EngineError as failure:
+        hint = "The server's log tells more under the operation's id. retryImport tries again."
+        raise ImportFailed("BUILD_FAILED", [problem_row(ErrorCode.BUILD_FAILED, str(failure), hint=hint)]) from failure
     except StoreError as failure:
         raise ImportFailed("BUILD_FAILED", [store_problem(failure)]) from failure
 

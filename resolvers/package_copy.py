@@ -172,11 +172,18 @@ class _FileRows:
             batch, self._waiting = self._waiting, []
             if not batch:
                 return
-            async with self._attempt.transaction() as unit:
-                await self._attempt.hold(unit)
-                await model_version.store_files(
-                    unit.connection, self._version["workspace_id"], self._version["id"], batch
-                )
+            try:
+                await self._store(batch)
+            except BaseException:
+                # Also where this is cancelled as the last file is copied: the flush after that has them then.
+                self._waiting = batch + self._waiting
+                raise
+
+    async def _store(self, batch: Sequence[model_version.StoredFile]) -> None:
+        version = self._version
+        async with self._attempt.transaction() as unit:
+            await self._attempt.hold(unit)
+            await model_version.store_files(unit.connection, version["workspace_id"], version["id"], batch)
 
 
 async def keep_copy(

@@ -296,6 +296,7 @@ def _no_environment(config: Config) -> Row:
     return problem_row(
         ErrorCode.UNSUPPORTED_BY_ENGINE,
         f"This installation has no environment for {name} models: the version cannot be deployed here.",
+        hint="Everything but deployment works. `runtimes` lists the engines that there are environments for.",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from artifacts.model_directory import locate_model_directory
-from artifacts.object_store import ObjectInfo, ObjectNotFound, ObjectStore
+from artifacts.object_store import ObjectInfo, ObjectStore
 from artifacts.pickle_scan import FileScan, ScanState, is_pickle_bearing, scan_file
 from artifacts.problem import Problem, ProblemCode
 from resolvers.scan_policy import ScanAction, ScanPolicy
@@ -87,12 +87,14 @@ async def read_file(store: ObjectStore, info: ObjectInfo, *, limit_bytes: int) -
 
 
 async def read_config_file(store: ObjectStore, key: str) -> bytes:
-    """A config.json by its own key or by that of its folder. Raises ObjectNotFound and other StoreErrors."""
+    """A config.json by its own key or by that of its folder. Raises PackageRefused and StoreError."""
     for candidate in (key, f"{key}/{CONFIG_NAME}"):
         info = await store.head(candidate)
         if info is not None:
             return await read_file(store, info, limit_bytes=CONFIG_LIMIT_BYTES)
-    raise ObjectNotFound(f"{key}/{CONFIG_NAME}")
+    message = f"There is no {CONFIG_NAME} at the location: neither {key} nor {key}/{CONFIG_NAME} is a file."
+    hint = "Check the location for a slip of the pen, upload the config there, or give it as text in `config`."
+    raise PackageRefused([Problem(ProblemCode.CONFIG_MISSING, message, CONFIG_NAME, hint=hint)])
 
 
 async def scan_files(

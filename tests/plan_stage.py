@@ -47,11 +47,11 @@ FURTHER = (
     SELECT workspace_id, service_id, 100 * number + line, id, 'line ' || line
     FROM service_instance, generate_series(1, 10) AS line WHERE workspace_id = $1 AND number = 1
     ON CONFLICT DO NOTHING""",
-    """INSERT INTO market_listing (workspace_id, model_id, model_version_id, publisher, model_name, version_number, version,
-        labels, ai_engine, deployment_types, published_by)
+    """INSERT INTO market_listing (workspace_id, model_id, model_version_id, publisher, model_name, version_number,
+        version, labels, ai_engine, deployment_types, published_by)
     SELECT workspace_id, model_id, id, 'large', model_name, version_number, version, labels, ai_engine,
         deployment_types, 'ci'
-    FROM model_version WHERE workspace_id = $1 AND status = 'NORMAL' AND deleted_at IS NULL LIMIT 20000""",
+    FROM model_version WHERE workspace_id = $1 AND status = 'NORMAL' AND deleted_at IS NULL LIMIT 2000""",
 )
 
 

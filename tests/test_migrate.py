@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -51,6 +53,20 @@ async def test_a_failed_migration_leaves_nothing_behind(empty_database_url: str)
         await migrate(empty_database_url, [FIRST, BROKEN])
     assert "second" not in await tables(empty_database_url)
     assert await migrate(empty_database_url, [FIRST, SECOND]) == ["0002_second.sql"]
+
+
+async def test_a_role_that_may_not_create_an_extension_is_told_which(empty_database_url: str) -> None:
+    """In Postgres since 13 whoever may create anything in a database may create these; here nobody is its owner."""
+    async with connection(empty_database_url) as session:
+        database = await session.fetchval("SELECT current_database()")
+        await session.execute(f"CREATE ROLE {database}_role LOGIN")
+        await session.execute(f"GRANT ALL ON SCHEMA public TO {database}_role")
+    whoever = urlsplit(empty_database_url)
+    host = whoever.netloc.rpartition("@")[2]
+    dsn = whoever._replace(netloc=f"{database}_role@{host}").geturl()
+    search = [migration for migration in read_migrations() if migration.name == "0005_search.sql"]
+    with pytest.raises(MigrationFailure, match=r"pg_trgm is needed, and this role may not create it"):
+        await migrate(dsn, [replace(migration, number=1) for migration in search])
 
 
 async def test_an_edited_migration_is_refused(empty_database_url: str) -> None:

@@ -1,4 +1,4 @@
-"""The oldest Postgres that is served: the migrations apply there. Its programs come from an old distribution."""
+"""The oldest Postgres that is served: the migrations apply there, and say what they need where that is not there."""
 
 import asyncio
 import os
@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from pgqueuer.queries import Queries
 
+from db.failure import MigrationFailure
 from db.migrate import is_current, migrate, read_migrations
 from db.pool import OLDEST_MAJOR_VERSION, create_pool
 from server.postgres_account import PostgresAccount, postgres_account
 from server.postgres_supervisor import is_ready, launch_identity, stop
 from tests.deadline import eventually
 
-# The last of pgserver's releases that brings Postgres 15.
+# The last of pgserver's releases that brings Postgres 15; it has none of the extensions that belong to Postgres.
 DISTRIBUTION = "pgserver==0.0.4"
+INSTALLED = Path("/usr/lib/postgresql") / str(OLDEST_MAJOR_VERSION) / "bin"
 
 
 def install_programs(folder: Path) -> Path:
@@ -34,9 +36,8 @@ def launcher(account: PostgresAccount | None, *, needs_name: bool = False) -> li
 
 
 @contextmanager
-def old_server(root: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def old_server(root: Path, programs: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Postgres 15 on a socket in `root`."""
-    programs = install_programs(root / "distribution")
     cluster = root / "cluster"
     cluster.mkdir(mode=0o700)
     account = postgres_account(cluster, [programs, cluster])
@@ -55,8 +56,18 @@ def old_server(root: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 @pytest.mark.slow
+async def test_a_server_without_an_extension_is_told_which(tmp_path: Path) -> None:
+    with old_server(tmp_path, install_programs(tmp_path / "distribution")) as server:
+        await eventually(lambda: is_ready(tmp_path / "cluster", server.pid))
+        dsn = f"postgresql://postgres@/postgres?host={tmp_path / 'cluster'}&port=5432"
+        with pytest.raises(MigrationFailure, match="the extension pg_trgm is needed, and this server does not have it"):
+            await asyncio.wait_for(migrate(dsn), 60)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not INSTALLED.is_dir(), reason="the host has no Postgres 15 with its extensions")
 async def test_migrations_apply_on_the_oldest_postgres(tmp_path: Path) -> None:
-    with old_server(tmp_path) as server:
+    with old_server(tmp_path, INSTALLED) as server:
         await eventually(lambda: is_ready(tmp_path / "cluster", server.pid))
         dsn = f"postgresql://postgres@/postgres?host={tmp_path / 'cluster'}&port=5432"
         assert await asyncio.wait_for(migrate(dsn), 60) == [migration.name for migration in read_migrations()]

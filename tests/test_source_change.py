@@ -136,6 +136,26 @@ async def test_a_package_of_many_files_is_copied_and_what_an_attempt_copied_is_n
     assert len(blobs(data_dir)) >= len(package)
 
 
+async def is_noting(pool: Pool) -> bool:
+    waiting = """SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO model_file%'"""
+    return bool(await pool.fetchval(waiting))
+
+
+async def test_what_is_being_noted_when_the_last_file_is_copied_is_not_lost(api: Api, pool: Pool) -> None:
+    many = {f"model/data/{number}": b"%d" % number for number in range(30)}
+    package = {**mxnet_package(), **many, "model/zz.bin": b"the last"}
+    source = await upload_job(api, package, algorithm=MXNET)
+    async with rows_held(pool):
+        async with reading_held(pool, b"the last"):
+            await api.import_version("iris", source)
+            await wait_for(lambda: is_waiting(pool))
+            await wait_for(lambda: is_noting(pool))
+        await wait_for(lambda: is_copied(api, len(package)))
+    assert (await api.imported("iris", "0.0.1"))["status"] == "NORMAL"
+    assert len(await files_of(api, "0.0.1")) == len(package)
+
+
 @pytest.fixture
 def small_disk(data_dir: Path) -> Iterator[Path]:
     """A file system of 12 MiB under the data directory's objects."""

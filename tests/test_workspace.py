@@ -21,6 +21,7 @@ OF_THE_INSTALLATION = frozenset(
     {
         "modelyard",
         "builtInAlgorithms",
+        "modelTemplates",
         "runtimes",
         "inferenceSpecifications",
         "marketListings",
@@ -46,6 +47,9 @@ QUERIES: Mapping[str, str] = {
         named: modelVersion(by: {name: {modelName: "theirs", version: "0.0.1"}}) { id } }""",
     "modelVersions": "{ modelVersions { totalCount nodes { id digest } } }",
     "deletedModelVersions": "{ deletedModelVersions { totalCount nodes { id version model { id } } } }",
+    "modelTemplates": "{ modelTemplates { id } }",
+    "previewImport": """{ previewImport(input: {name: "theirs", source: {trainingJob: {
+        trainingJobName: "theirs-training", versionName: "V0001"}}}) { aiEngine fileCount modelDirectory { key } } }""",
     "services": "{ services { totalCount nodes { id name } } }",
     "service": """query ($service: ID!) { service(by: {id: $service}) { id logs { totalCount } }
         named: service(by: {name: "theirs"}) { id } }""",
@@ -154,6 +158,7 @@ def mutations(world: World) -> Mapping[str, tuple[dict[str, Any], str]]:
         "deleteModel": ({"modelName": MARK}, "NOT_FOUND"),
         "setModelAlias": ({**version, "alias": "production"}, "NOT_FOUND"),
         "removeModelAlias": ({"modelName": MARK, "alias": "production"}, "NOT_FOUND"),
+        "verifyModelVersion": ({"modelVersion": version}, "NOT_FOUND"),
         "deployRealTimeService": ({"name": "own", "targets": [{"modelVersion": version}]}, "NOT_FOUND"),
         "publishModelVersion": ({"modelVersion": version}, "NOT_FOUND"),
         "unpublishModelVersion": ({"modelVersion": version}, "NOT_FOUND"),

@@ -193,13 +193,18 @@ SELECT id, workspace_id, training_job_id, number, name,
     CASE WHEN status = 'COMPLETED' AND output_object_count > 0 THEN region END AS importable_region
 FROM public.training_job_version;
 
-CREATE VIEW reading.model AS
-SELECT id, workspace_id, name, name COLLATE "C" AS name_key, revision, version_count, created_at, created_by,
+-- Deleted models too: an alias's history may lead to one.
+CREATE VIEW reading.any_model AS
+SELECT id, workspace_id, name, name COLLATE "C" AS name_key, revision, version_count, created_at, created_by, deleted_at,
     CASE
         WHEN publisher_model_id IS NULL AND last_version_number < 999999
             THEN reading.version_text(last_version_number + 1)
     END AS next_version
-FROM public.model
+FROM public.model;
+
+CREATE VIEW reading.model AS
+SELECT *
+FROM reading.any_model
 WHERE deleted_at IS NULL;
 
 -- Deleted versions too, until their bytes are let go: whoever deletes or restores one is shown it.
@@ -241,7 +246,8 @@ SELECT version.id, version.workspace_id, version.model_id, version.model_name,
     version.size_bytes, coalesce(version.size_bytes, 0) AS size_key,
     version.digest AS digest_bytes, encode(version.digest, 'hex') AS digest,
     version.scan::json AS scan, version.provenance::json AS provenance, version.integrity::json AS integrity,
-    version.status = 'NORMAL' AND version.origin <> 'MARKET' AND version.deleted_at IS NULL AND NOT EXISTS (
+    version.status = 'NORMAL' AND version.origin <> 'MARKET' AND version.image IS NULL AND version.deleted_at IS NULL
+    AND NOT EXISTS (
         SELECT 1
         FROM public.market_listing AS listing
         WHERE listing.workspace_id = version.workspace_id
@@ -279,14 +285,6 @@ ALTER TABLE model_alias ALTER COLUMN workspace_id SET (n_distinct = 10);
 ALTER TABLE market_subscription ALTER COLUMN workspace_id SET (n_distinct = 10);
 
 -- Aliases, and what a deletion leaves to be shown: the model of a version that can be restored.
-CREATE VIEW reading.any_model AS
-SELECT id, workspace_id, name, name COLLATE "C" AS name_key, revision, version_count, created_at, created_by,
-    CASE
-        WHEN publisher_model_id IS NULL AND last_version_number < 999999
-            THEN reading.version_text(last_version_number + 1)
-    END AS next_version
-FROM public.model;
-
 CREATE VIEW reading.any_model_alias AS
 SELECT id, workspace_id, model_id, number, name, name COLLATE "C" AS name_key, model_version_id, set_at, set_by,
     ended_at, ended_by, coalesce(ended_at, 'infinity') AS end_key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from db.reading.facet import tally_rows, total_of
+from db.reading.facet import combinations, values_of
 from db.reading.page import COUNT_CAP
 from db.reading.source import Scope, SourceWriter, cursor_text
 from db.reading.tree import Parameter, ParentColumn, Source, Span, Tally
@@ -49,13 +49,14 @@ def counts_of_parents(source: Source) -> Batch:
 def total(source: Source) -> Batch:
     """How many rows a source has, as `number`."""
     writer = _writer()
-    return _batch(writer, "c.number", f"FROM ({total_of(writer, source, Scope('p'))}) c")
+    return _batch(writer, "c.number", f"FROM ({combinations(writer, source, (), Scope('p'))}) c")
 
 
 def tally_of(source: Source, tally: Tally) -> Batch:
     """Each `value` of a column with the `number` of rows that have it."""
     writer = _writer()
-    return _batch(writer, "c.value, c.number", f"FROM ({tally_rows(writer, source, tally, Scope('p'))}) c")
+    combined = f"({combinations(writer, source, [tally.column], Scope('p'))}) {writer.alias()}"
+    return _batch(writer, "c.value, c.number", f"FROM ({values_of(writer, tally, combined)}) c")
 
 
 def _writer() -> SourceWriter:

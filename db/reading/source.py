@@ -64,7 +64,7 @@ class SourceWriter:
     ) -> str:
         """FROM to LIMIT. The workspace's predicate is written here, for every view that is read."""
         conditions = [_of_the_workspace(source.view, rows)]
-        conditions += [self.condition(each, rows, parent) for each in _with_hints(source.conditions)]
+        conditions += [self.condition(each, rows, parent) for each in _with_hints(source)]
         text = f"FROM {beside}reading.{source.view} {rows.alias} WHERE {' AND '.join([*conditions, *more])}"
         if source.order is not None:
             text += f" ORDER BY {_ordering(source.order, rows)}"
@@ -137,10 +137,11 @@ class SourceWriter:
         return f"({columns}) {'<' if order.is_descending else '>'} ({operands})"
 
 
-def _with_hints(conditions: Sequence[Condition]) -> Iterator[Condition]:
-    for condition in conditions:
+def _with_hints(source: Source) -> Iterator[Condition]:
+    """Without an order the index of the condition itself serves, where there is one that has an order."""
+    for condition in source.conditions:
         yield condition
-        if condition.hint is not None:
+        if condition.hint is not None and (source.order is not None or not condition.orders):
             yield condition.hint
 
 
