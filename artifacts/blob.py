@@ -59,10 +59,11 @@ class BlobStore:
         on_progress: ReportProgress | None = None,
         reserve: Reserve = no_reservation,
     ) -> Blob:
-        """Streams every byte of the source object once, and keeps it; doing so again changes nothing.
+        """Streams every byte of the source object once, and keeps it.
 
-        `on_progress` is told the bytes read so far. `reserve` is awaited once the bytes are known, before it is looked
-        whether they are there: whoever deletes blobs leaves alone, from then on, what it names.
+        Bytes that are there already are written again: if something has damaged them since, that mends them.
+        `on_progress` is told the bytes read so far. `reserve` is awaited once the bytes are known, before they are put
+        in their place: whoever deletes blobs leaves alone, from then on, what it names.
         Raises ObjectChanged where the object's ETag is not `etag`, ObjectNotFound, and what either store raises.
         """
         async with aclosing(source.read(key, if_match=etag)) as chunks:
@@ -76,8 +77,7 @@ class BlobStore:
         """Keeps bytes that are in memory, as `ingest` does. Raises what the store raises."""
         blob = Blob(await asyncio.to_thread(_sha256, data), len(data))
         await reserve(blob)
-        if not await self._holds(blob):
-            await self.store.put(blob_key(blob.sha256), _once(data))
+        await self.store.put(blob_key(blob.sha256), _once(data))
         return blob
 
     def read(self, sha256: str, *, start_bytes: int = 0, end_bytes: int | None = None) -> AsyncGenerator[bytes, None]:
@@ -116,8 +116,7 @@ class BlobStore:
             pass
         blob = Blob(stream.sha256, stream.size_bytes)
         await reserve(blob)
-        if not await self._holds(blob):
-            await self.store.copy(key, blob_key(blob.sha256), if_match=etag)
+        await self.store.copy(key, blob_key(blob.sha256), if_match=etag)
         return blob
 
     async def _write(self, stream: HashedStream, reserve: Reserve) -> Blob:
@@ -126,16 +125,10 @@ class BlobStore:
             await self.store.put(incoming, stream)
             blob = Blob(stream.sha256, stream.size_bytes)
             await reserve(blob)
-            if not await self._holds(blob):
-                await self.store.move(incoming, blob_key(blob.sha256))
+            await self.store.move(incoming, blob_key(blob.sha256))
             return blob
         finally:
             await self.store.delete(incoming)
-
-    async def _holds(self, blob: Blob) -> bool:
-        info = await self.store.head(blob_key(blob.sha256))
-        return info is not None and info.size_bytes == blob.size_bytes
-
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

@@ -90,7 +90,7 @@ class MarketListingFilter:
         Restriction("ai_engine"), description="Only those made with one of these."
     )
     label: str | None = restriction(
-        Restriction("labels", comparison=Comparison.CONTAINS), description="Only those with this label."
+        Restriction("labels", comparison=Comparison.CONTAINS, orders=()), description="Only those with this label."
     )
     publisher: str | None = restriction(Restriction("publisher"), description="Only those that this workspace shows.")
     is_own: bool | None = restriction(

@@ -6,7 +6,7 @@ once: one statement for each field of an operation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias, assert_never, cast
@@ -26,11 +26,11 @@ from graphql import (
 )
 
 from db import reading
-from db.reading import CURSOR, PARENT, Record, Source, Span
+from db.reading import PARENT
 from gql import mapping as mapped
 from gql.answered import answered_root, planned_object
 from gql.bad_input import Unmatchable
-from gql.connection import Connection, Edge, PageInfo
+from gql.connection_resolver import connection_resolver
 from gql.context import Context
 from gql.definition import origin, strawberry_field
 from gql.facet_resolver import facets_resolver, resolve_total, tally_resolver
@@ -39,7 +39,7 @@ from gql.hole import computed
 from gql.identifier import encode
 from gql.identity import identities
 from gql.identity_resolver import every_resolver
-from gql.listing import chosen, filtered, found_by, source_of, span_of
+from gql.listing import chosen, found_by, source_of
 from gql.loader import Bound
 from gql.mapping import Stored, mapping_of, stored_kind
 from gql.stored_row import StoredRow, row_of
@@ -116,7 +116,7 @@ class _Resolvers:
             case mapped.Rows():
                 return _rows(target, mapping)
             case mapped.ToMany():
-                return _connection(definition, mapping)
+                return connection_resolver(definition, mapping)
             case mapped.Find():
                 return _find(target, definition)
             case mapped.Every():
@@ -226,66 +226,6 @@ def _rows(target: GraphQLNamedType, mapping: mapped.Rows) -> Resolve:
         return [row_of(target, stored, each) for each in found]
 
     return resolve
-
-
-def _connection(definition: GraphQLField, mapping: mapped.ToMany) -> Resolve:
-    connection = get_named_type(definition.type)
-    assert isinstance(connection, GraphQLObjectType)
-    target = get_named_type(connection.fields["nodes"].type)
-    stored = _stored(target)
-    view = mapping.view or stored.view
-
-    async def resolve(row: StoredRow | None, info: GraphQLResolveInfo[Context], **arguments: Any) -> Any:
-        if (answered := answered_root(info)) is not None:
-            return answered
-        parent = row.column(mapping.column) if row is not None and mapping.key else None
-        bound = Bound(arguments, info.context)
-        source = source_of(view, mapping.key, PARENT if mapping.key else None)
-        span = span_of(mapping, definition.args, arguments, bound)
-        try:
-            source = filtered(source, definition.args, arguments, bound)
-        except Unmatchable:
-            return _page(target, stored, span, [], _nothing)
-        batch = reading.page_of_parents(source, span)
-        rows = await info.context.execution.loader.rows(batch, bound.of(batch.parameters), parent)
-        return _page(target, stored, span, rows, _Count(source, bound, info.context, parent))
-
-    return resolve
-
-
-def _page(
-    target: GraphQLNamedType, stored: Stored, span: Span, rows: Sequence[Record], count: Callable[[], Any]
-) -> Connection[StoredRow]:
-    """A page of the rows as they were read: one more than it shows where there is more, from its end if backward."""
-    has_more, shown = len(rows) > span.size, list(rows[: span.size])
-    if span.is_backward:
-        shown.reverse()
-    edges = [Edge(cursor=row[CURSOR], node=row_of(target, stored, row)) for row in shown]
-    info = PageInfo(
-        has_next_page=bool(span.before) if span.is_backward else has_more,
-        has_previous_page=has_more if span.is_backward else bool(span.after),
-        start_cursor=edges[0].cursor if edges else None,
-        end_cursor=edges[-1].cursor if edges else None,
-    )
-    return Connection(edges=edges, page_info=info, count=count)
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    source: Source
-    bound: Bound
-    context: Context
-    parent: UUID | None
-
-    async def __call__(self) -> tuple[int, bool]:
-        batch = reading.counts_of_parents(self.source)
-        rows = await self.context.execution.loader.rows(batch, self.bound.of(batch.parameters), self.parent)
-        number: int = rows[0]["number"]
-        return min(number, reading.COUNT_CAP), number <= reading.COUNT_CAP
-
-
-async def _nothing() -> tuple[int, bool]:
-    return 0, True
 
 
 def _find(target: GraphQLNamedType, definition: GraphQLField) -> Resolve:

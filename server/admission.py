@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
-WAIT_SECONDS = 2.0
+WAIT_SECONDS = 10.0
 
 
 class Overloaded(Exception):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,7 @@ LARGE_SIZE = 100
 MALFORMED_CURSORS = ("", "!", "aWQ6", "bnVtYmVyOng", "é", "x" * 200, "aWQ6AA", "cGF0aDoA")
 MALFORMED_IDS = ("", "mdl_", "mdl_x", "nobody_" + "0" * 32, "0" * 36, "svc_" + "g" * 32, "🦉")
 UNKNOWN_KEY = "0" * 32
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What a variable of a scalar type refuses.
 WRONG_INPUTS: Mapping[str, tuple[Any, ...]] = {
     "Int": ("x", 1.5, 2**31, True, [1, 2]),
@@ -178,6 +180,8 @@ class Values:
         if fellow and name in fellow and picker.random() < 0.9:
             return fellow[name]
         seen = (self.theirs if picker.random() < 0.1 else self.ours).scalars.get(kind.name)
+        if kind.name == "JSON":
+            seen = [value for value in seen or () if _has_names(value)]
         chosen = picker.choice(seen) if seen else "x"
         # A filter may look for a part of a text.
         return chosen[: picker.randint(0, 8)] if isinstance(chosen, str) and kind.name == "String" else chosen
@@ -218,6 +222,16 @@ class Values:
         found = (self.theirs if self.picker.random() < 0.15 else self.ours).one_with(name, [], self.picker) or {}
         keys = self.picker.choice(self.keys[name])
         return {"__typename": name, **{key: found.get(key) for key in keys}}
+
+
+def _has_names(value: Any) -> bool:
+    """Whether a document can hold the value: the members of its objects are named as fields are."""
+    match value:
+        case dict():
+            return all(NAME.fullmatch(name) and _has_names(member) for name, member in value.items())
+        case list():
+            return all(map(_has_names, value))
+    return True
 
 
 def is_one_of(kind: GraphQLInputObjectType) -> bool:

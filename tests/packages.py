@@ -155,6 +155,12 @@ def found(problems: list[dict[str, Any]]) -> list[tuple[str, str | None, str | N
     return [(problem["code"], problem["file"], problem["pointer"]) for problem in problems]
 
 
+def assert_told(problem: dict[str, Any]) -> None:
+    """It says what is wrong in a sentence, and what to do in another."""
+    assert problem["message"].endswith("."), problem
+    assert (problem["hint"] or "").endswith((".", "?")), problem
+
+
 def blobs(data_dir: Path) -> set[str]:
     """The SHA-256 of what is stored by content; nothing else may lie beside."""
     folder = data_dir / "objects" / "blobs"

@@ -52,6 +52,10 @@ FURTHER = (
     SELECT workspace_id, model_id, id, 'large', model_name, version_number, version, labels, ai_engine,
         deployment_types, 'ci'
     FROM model_version WHERE workspace_id = $1 AND status = 'NORMAL' AND deleted_at IS NULL LIMIT 2000""",
+    """INSERT INTO market_subscription (workspace_id, market_listing_id, model_id, model_version_id, publisher,
+        published_model_name, version, subscribed_by)
+    SELECT workspace_id, id, model_id, model_version_id, publisher, model_name, version, 'ci'
+    FROM market_listing WHERE workspace_id = $1""",
 )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from db.connection import Pool
 from db.pool import connection
+from gql.cost import FACET_COST
 from tests.api import Api
 from tests.large_data import Amounts, fill_workspace
 
@@ -57,6 +58,16 @@ async def test_each_value_is_counted_and_the_commonest_come_first(
     )
     assert found == {name: await counted(pool, column, condition) for name, column in COLUMNS.items()}
     assert found["labels"]
+
+
+async def test_each_facet_that_is_asked_for_is_paid_for(api: Api) -> None:
+    async def cost(facets: str) -> int:
+        answer = await api.send(f"{{ modelVersionFacets {{ {facets} }} }}")
+        return int(answer["extensions"]["cost"]["requested"])
+
+    assert await cost("total") == 1 + FACET_COST
+    assert await cost("a: total b: total") == 1 + 2 * FACET_COST
+    assert await cost("labels(first: 30) { value count }") == 1 + FACET_COST + 60
 
 
 async def test_the_commonest_labels_alone_are_shown(filled: Api, pool: Pool) -> None:

@@ -15,6 +15,7 @@ from graphql import (
     OperationType,
     get_named_type,
     is_leaf_type,
+    is_required_argument,
     parse,
 )
 
@@ -123,8 +124,15 @@ def relations() -> Iterator[tuple[str, str]]:
             for name, definition in kind.fields.items():
                 declared = strawberry_field(definition)
                 if declared is not None and isinstance(mapping_of(declared), RELATIONS):
-                    asked = f"nodes {{ __typename ... on {kind.name} {{ {name} {{ {selection(definition)} }} }} }}"
+                    field = f"{name}{required_arguments(definition)}"
+                    asked = f"nodes {{ __typename ... on {kind.name} {{ {field} {{ {selection(definition)} }} }} }}"
                     yield f"{kind.name}.{name}", root.document(asked)
+
+
+def required_arguments(definition: GraphQLField) -> str:
+    """What has to be given, which are texts."""
+    given = [f'{name}: "any"' for name, argument in definition.args.items() if is_required_argument(argument)]
+    return f"({', '.join(given)})" if given else ""
 
 
 def selection(definition: GraphQLField) -> str:
