@@ -130,6 +130,7 @@ class BlobStore:
         finally:
             await self.store.delete(incoming)
 
+
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 

@@ -26,6 +26,7 @@ _UNUSED_KEYS = (
     "model_source", "tunable", "downloadable_flag", "algorithm", "readiness_health", "startup_health",
 )  # fmt: skip
 _ALGORITHM = re.compile(r"[A-Za-z][^&!'\\\"<>=\u4e00-\u9fff]{0,35}")
+_VERSION_BEHIND = re.compile(r"[0-9][0-9._]*[xX]?\s*\Z")
 _ALGORITHM_HINT = "Say what the model does: image_classification, object_detection, predict_analysis or your own name."
 _COMMAND_LENGTH = 4000
 _IMAGE_FORM = "the address of an image, as swr.example.com/group/name:tag"
@@ -116,25 +117,35 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class ConfigReading:
-    """`config` is None exactly where there are `problems`. Warnings do not keep a package from being imported."""
+    """`config` is None exactly where there are `problems`. Warnings do not keep a package from being imported.
+
+    `ai_engine` is what a config says that may have other problems: its files can be checked by it all the same.
+    """
 
     config: Config | None
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    ai_engine: AiEngine | None = None
 
 
-def read_config(data: bytes, *, file: str, needs_image: bool = False) -> ConfigReading:
+def read_config(data: bytes, *, file: str, size_bytes: int | None = None, needs_image: bool = False) -> ConfigReading:
     """Reads config.json by modelarts_23_0092, strictly as JSON, tolerantly where a misspelling leaves no doubt.
 
     Problems and warnings name `file`, the JSON pointer, and what was expected. Never raises, whatever the bytes are.
-    `needs_image` is for a package that lies in storage: a model of type Image has to say there where its image is.
+    `size_bytes` is the file's, where `data` may be its beginning only. `needs_image` is for a package that lies in
+    storage: a model of type Image has to say there where its image is.
     """
-    document = parse_json(data, file=file)
+    document = parse_json(data, file=file, size_bytes=size_bytes)
     findings = document.findings
     config = None if document.root is None else _read(document.root, document.text)
     if document.root is not None and config is not None and needs_image and config.ai_engine is AiEngine.IMAGE:
         _require_location(document.root, config)
-    return ConfigReading(None if findings.problems else config, tuple(findings.problems), tuple(findings.warnings))
+    return ConfigReading(
+        None if findings.problems else config,
+        tuple(findings.problems),
+        tuple(findings.warnings),
+        config.ai_engine if config is not None else None,
+    )
 
 
 def read_config_choice(text: str) -> ConfigReading:
@@ -180,7 +191,11 @@ def _read_engine(root: JsonNode, fields: dict[str, JsonNode]) -> AiEngine | None
 def _report_engine(node: JsonNode, text: str, engine: AiEngine | None) -> None:
     if engine is not None:
         name = engine.model_type
-        node.doubt(f"{shown(text)} is read as {shown(name)}.", expected=name, hint=f"Write {shown(name)}.")
+        version = _VERSION_BEHIND.search(text)
+        left_out = f"; {version.group().strip()} is not taken for a version" if version else ""
+        advice = " The versions of libraries stand in dependencies." if version else ""
+        message, hint = f"{shown(text)} is read as {shown(name)}{left_out}.", f"Write {shown(name)}.{advice}"
+        node.doubt(message, expected=name, hint=hint)
         return
     allowed = [engine.model_type for engine in AiEngine]
     meant = closest(text, allowed)
@@ -270,5 +285,14 @@ def _read_metrics(node: JsonNode) -> Metrics | None:
     if node.is_blank:
         node.doubt_blank()
         return None
-    values = {name: member.number() for name, member in node.fields(_METRICS, synonyms=_METRIC_SYNONYMS).items()}
-    return Metrics(**values)
+    members = node.fields(_METRICS, synonyms=_METRIC_SYNONYMS)
+    return Metrics(**{name: _read_metric(member) for name, member in members.items()})
+
+
+def _read_metric(node: JsonNode) -> float | None:
+    value = node.number()
+    if value is not None and not 0 <= value <= 1:
+        message = f"The metric at {node.pointer} is {value:g}; it is kept as it is."
+        hint = "Write a share of 1: 0.93 for 93 percent."
+        node.doubt(message, expected="a number from 0 to 1", hint=hint)
+    return value

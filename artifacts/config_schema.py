@@ -15,6 +15,12 @@ _ALIASES: Final = {
     "list": "array", "tuple": "array", "dict": "object", "map": "object", "str": "string", "text": "string",
     "bool": "boolean", "double": "number", "long": "integer",
 }  # fmt: skip
+# What a schema may have an object for, and what says by itself that it is one.
+_KEYWORDS: Final = frozenset({
+    "type", "properties", "items", "additionalProperties", "patternProperties", "propertyNames", "contains", "not",
+    "if", "then", "else", "const", "default", "example", "definitions", "dependencies", "dependentSchemas",
+    "dependentRequired", "unevaluatedItems", "unevaluatedProperties", "contentSchema", "$defs", "$vocabulary",
+})  # fmt: skip
 
 
 def read_schema(node: JsonNode) -> JsonObject | None:
@@ -55,7 +61,16 @@ def _normalise(node: JsonNode, schema: Mapping[str, JsonValue]) -> JsonObject:
     for key, value in schema.items():
         name = _keyword(node.child(key, value), schema)
         result[name] = _member(node.child(key, value), name)
+    if result and not _KEYWORDS & result.keys() and all(isinstance(value, dict) for value in result.values()):
+        _doubt_bare_properties(node, result)
     return result
+
+
+def _doubt_bare_properties(node: JsonNode, schema: JsonObject) -> None:
+    names = ", ".join(shown(name) for name in list(schema)[:5])
+    message = f"The schema at {node.pointer} has no properties: {names} stands where a keyword of JSON Schema would."
+    hint = 'Write {"type": "object", "properties": {…}} around them; without properties no parameters are declared.'
+    node.doubt(message, expected='"properties"', hint=hint)
 
 
 def _keyword(node: JsonNode, schema: Mapping[str, JsonValue]) -> str:

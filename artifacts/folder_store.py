@@ -22,6 +22,7 @@ from artifacts.folder_tree import FolderTree
 from artifacts.folder_upload import FolderUpload, PartFile, begin_upload, find_upload
 from artifacts.object_store import (
     CHUNK_BYTES,
+    UNLISTED_LIMIT,
     InvalidKey,
     ObjectChanged,
     ObjectInfo,
@@ -30,6 +31,7 @@ from artifacts.object_store import (
     StoredPart,
     StoreFull,
     StoreUnavailable,
+    UnlistedFile,
     UploadBusy,
     UploadNotFound,
     UploadPart,
@@ -146,6 +148,9 @@ class FolderStore:
         while batch := await self._run(prefix, lambda: tuple(islice(objects, LIST_BATCH))):
             for info in batch:
                 yield info
+
+    async def unlisted(self, prefix: str) -> builtins.list[UnlistedFile]:
+        return await self._run(prefix, lambda: [*islice(self._tree.unlisted(prefix), UNLISTED_LIMIT)])
 
     async def put(self, key: str, chunks: AsyncIterable[bytes]) -> ObjectInfo:
         target = await self._run(key, self._tree.locate, key)

@@ -11,7 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from artifacts.folder_file import object_info, place, prune_folders
-from artifacts.object_store import InvalidKey, ObjectInfo, ObjectNotFound, check_key, check_prefix, is_key
+from artifacts.object_store import (
+    InvalidKey,
+    ObjectInfo,
+    ObjectNotFound,
+    UnlistedFile,
+    check_key,
+    check_prefix,
+    is_key,
+)
 
 HIDDEN = ".modelyard"
 DRAFT_LIFE_SECONDS = 24 * 3600
@@ -63,10 +71,16 @@ class FolderTree:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Sorted by key, read folder by folder as the iterator advances."""
-        check_prefix(prefix)
-        self.check()
-        folder = prefix.rpartition("/")[0]
-        yield from self._walk(self.locate(folder) if folder else self.root, prefix)
+        for key, entry in self._below(prefix):
+            if is_key(key) and (info := _entry_info(key, entry)):
+                yield info
+
+    def unlisted(self, prefix: str) -> Iterator[UnlistedFile]:
+        """What `list` leaves out, in the same order."""
+        for key, entry in self._below(prefix):
+            reason = _reason_unlisted(key, entry)
+            if reason is not None:
+                yield UnlistedFile(key, reason)
 
     def delete(self, key: str) -> None:
         if self.head(key) is not None:
@@ -81,14 +95,21 @@ class FolderTree:
         place(source, self.locate(key))
         prune_folders(source.parent, self.root)
 
-    def _walk(self, folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+    def _below(self, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        check_prefix(prefix)
+        self.check()
+        folder = prefix.rpartition("/")[0]
+        yield from self._walk(self.locate(folder) if folder else self.root, prefix)
+
+    def _walk(self, folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Everything but folders."""
         for entry in _entries(folder):
             key = Path(entry.path).relative_to(self.root).as_posix()
             if entry.is_dir(follow_symlinks=False):
                 if _may_hold(f"{key}/", prefix) and key.casefold() != HIDDEN:
                     yield from self._walk(Path(entry.path), prefix)
-            elif key.startswith(prefix) and is_key(key) and (info := _entry_info(key, entry)):
-                yield info
+            elif key.startswith(prefix):
+                yield key, entry
 
 
 def _may_hold(folder_prefix: str, prefix: str) -> bool:
@@ -111,6 +132,14 @@ def _entry_info(key: str, entry: os.DirEntry[str]) -> ObjectInfo | None:
         if stat.S_ISREG(status.st_mode):
             return object_info(key, status)
     return None
+
+
+def _reason_unlisted(key: str, entry: os.DirEntry[str]) -> str | None:
+    if entry.is_symlink():
+        return "is a symbolic link"
+    if not is_key(key):
+        return "has a name that cannot be kept"
+    return None if entry.is_file(follow_symlinks=False) else "is no regular file"
 
 
 def _age_seconds(path: Path) -> float:

@@ -12,23 +12,13 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class ImageReference:
+class _Parts:
     """`registry` is `host` or `host:port`, None for the default one; `path` is `organization/name`."""
 
     registry: str | None
     path: str
     tag: str | None = None
     digest: str | None = None
-
-    def __str__(self) -> str:
-        registry = f"{self.registry}/" if self.registry else ""
-        tag = f":{self.tag}" if self.tag else ""
-        return f"{registry}{self.path}{tag}" + (f"@{self.digest}" if self.digest else "")
-
-
-def read_image_reference(text: str) -> ImageReference | None:
-    """The parts of an address as `swr.eu-de.otc.t-systems.com/group/net:1.0`; None for what has a fault."""
-    return None if image_reference_fault(text) else _split(text)
 
 
 def image_reference_fault(text: str) -> str | None:
@@ -42,7 +32,7 @@ def image_reference_fault(text: str) -> str | None:
     return _fault(_split(text), has_tag_sign=":" in text.rpartition("/")[2].partition("@")[0], has_digest="@" in text)
 
 
-def _fault(found: ImageReference, *, has_tag_sign: bool, has_digest: bool) -> str | None:
+def _fault(found: _Parts, *, has_tag_sign: bool, has_digest: bool) -> str | None:
     if found.registry is not None and not _is_registry(found.registry):
         return f"{found.registry!r} is no registry: a host name in lower case, and perhaps a port up to 65535."
     if found.path != found.path.lower():
@@ -61,7 +51,7 @@ def _is_registry(text: str) -> bool:
     return _REGISTRY.fullmatch(text) is not None and (not port or 1 <= int(port) <= 65535)
 
 
-def _split(text: str) -> ImageReference:
+def _split(text: str) -> _Parts:
     """The first part is a registry where it could be no folder: it has a dot or a port, or is localhost."""
     name, _, digest = text.partition("@")
     first, slash, rest = name.partition("/")
@@ -69,4 +59,4 @@ def _split(text: str) -> ImageReference:
     registry, path = (first, rest) if is_registry else (None, name)
     folder, slash, last = path.rpartition("/")
     last, _, tag = last.partition(":")
-    return ImageReference(registry, folder + slash + last, tag or None, digest or None)
+    return _Parts(registry, folder + slash + last, tag or None, digest or None)

@@ -15,7 +15,9 @@ from artifacts.ai_engine import AiEngine
 from artifacts.json_node import printable
 from artifacts.problem import Findings, Problem, ProblemCode
 
-SIZE_LIMIT_BYTES = 1024 * 1024
+# To parse it takes seconds and hundreds of megabytes for each megabyte, and nothing else runs meanwhile.
+SIZE_LIMIT_BYTES = 128 * 1024
+_NAMES_SHOWN = 10
 _SHOWN_LENGTH = 100
 _READ_LENGTH = 500
 _HINT = "docs/packages.md has the base class of each engine; ModelArts tells of a wrong one only at deployment."
@@ -61,16 +63,19 @@ _WARNINGS_LOCK = threading.Lock()
 def check_inference_code(source: bytes, *, file: str, ai_engine: AiEngine) -> Findings:
     """A problem for what is no Python; a warning for Python 2 and for a service class that the engine would not take.
 
-    The code is parsed and never run. What is larger than 1 MiB is not read. Never raises.
+    The code is parsed and never run. What is larger than 128 KiB is not looked at. Never raises. Blocks for a moment.
     """
     findings = Findings()
     if len(source) > SIZE_LIMIT_BYTES:
-        findings.warn(_doubt(file, f"{file} is larger than {SIZE_LIMIT_BYTES} bytes and was not read."))
+        findings.warn(_doubt(file, f"{file} is larger than {SIZE_LIMIT_BYTES} bytes and was not looked at."))
         return findings
-    tree = _parse(source, file, findings)
-    if tree is not None and ai_engine not in (AiEngine.IMAGE, AiEngine.CUSTOM):
-        for problem in _doubts(tree, file, ai_engine):
-            findings.warn(problem)
+    try:
+        tree = _parse(source, file, findings)
+        if tree is not None and ai_engine not in (AiEngine.IMAGE, AiEngine.CUSTOM):
+            for problem in _doubts(tree, file, ai_engine):
+                findings.warn(problem)
+    except (RecursionError, MemoryError):
+        findings.warn(_doubt(file, f"{file} is nested too deeply to be read."))
     return findings
 
 
@@ -87,8 +92,6 @@ def _parse(source: bytes, file: str, findings: Findings) -> ast.Module | None:
         findings.refuse(_invalid(file, f"{file} is not text in {error.encoding} at line {number}."))
     except ValueError:
         findings.refuse(_invalid(file, f"{file} holds a NUL and is not Python."))
-    except (RecursionError, MemoryError):
-        findings.warn(_doubt(file, f"{file} is nested too deeply to be read."))
     return None
 
 
@@ -129,7 +132,7 @@ def _doubts(tree: ast.Module, file: str, ai_engine: AiEngine) -> Iterator[Proble
         message = f"No class of {file} derives from a base class of inference code."
         yield _doubt(file, message, expected=expected, hint=_HINT)
     if len(services) > 1:
-        names = ", ".join(sorted(services))
+        names = ", ".join(sorted(services)[:_NAMES_SHOWN]) + (", …" if len(services) > _NAMES_SHOWN else "")
         message = f"{file} defines several services: {names}."
         yield _doubt(file, message, expected="one class", actual=names, hint="Keep one, or derive one from the others.")
     for name, base in services.items():

@@ -45,11 +45,14 @@ class _NumberRefused(ValueError):
         self.literal = literal
 
 
-def parse_json(data: bytes, *, file: str) -> JsonDocument:
-    """Decodes UTF-8 (with or without a byte order mark), or another encoding with a warning, and parses strictly."""
+def parse_json(data: bytes, *, file: str, size_bytes: int | None = None) -> JsonDocument:
+    """Decodes UTF-8 (with or without a byte order mark), or another encoding with a warning, and parses strictly.
+
+    `size_bytes` is that of the whole file where `data` may be its beginning only.
+    """
     findings = Findings()
     if len(data) > SIZE_LIMIT_BYTES:
-        findings.refuse(_too_large(len(data), file))
+        findings.refuse(_too_large(size_bytes or len(data), file))
         return JsonDocument(None, "", findings)
     text = _decode(data, file, findings)
     root = None if text is None else _parse(text, file, findings)

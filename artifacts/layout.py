@@ -113,17 +113,18 @@ def _check_keras(
 def _check_config(files: Sequence[PackageFile], findings: Findings, config_use: ConfigUse) -> None:
     """Exactly one config.json in the whole package, directly in `model/` (modelarts_23_0091)."""
     paths = [file.path for file in files if file.name == CONFIG_FILE]
+    is_there = CONFIG_FILE in paths
     if config_use is ConfigUse.LEFT_OUT:
-        if CONFIG_FILE in paths:
+        if is_there:
             message = f"model/{CONFIG_FILE} is left out: a template brings its own."
             hint = "Delete it, or import the package as it is, without a template."
             findings.warn(Problem(ProblemCode.CONFIG_LEFT_OUT, message, CONFIG_FILE, hint=hint))
         return
     for path in paths:
-        if path != CONFIG_FILE and CONFIG_FILE in paths:
+        if path != CONFIG_FILE and is_there:
             message = f"The package holds a second {CONFIG_FILE}: {path}."
             findings.refuse(Problem(ProblemCode.CONFIG_NOT_UNIQUE, message, path, expected=CONFIG_FILE, hint=_KEEP_ONE))
-    if CONFIG_FILE not in paths and config_use is ConfigUse.REQUIRED:
+    if not is_there and config_use is ConfigUse.REQUIRED:
         message = f"model/{CONFIG_FILE} is missing."
         hint = _misplaced_hint(files, CONFIG_FILE) or f"Upload {CONFIG_FILE} into the model/ directory."
         findings.refuse(
@@ -134,12 +135,13 @@ def _check_config(files: Sequence[PackageFile], findings: Findings, config_use: 
 def _check_code(files: Sequence[PackageFile], findings: Findings, *, is_required: bool) -> str | None:
     """The inference code lies directly in `model/`, and there is at most one (modelarts_23_0091)."""
     paths = [file.path for file in files if file.name == CODE_FILE]
+    is_there = CODE_FILE in paths
     for path in paths:
-        if path != CODE_FILE and CODE_FILE in paths:
+        if path != CODE_FILE and is_there:
             message = f"The package holds a second {CODE_FILE}: {path}."
             problem = Problem(ProblemCode.INFERENCE_CODE_NOT_UNIQUE, message, path, expected=CODE_FILE, hint=_KEEP_ONE)
             findings.refuse(problem)
-    if CODE_FILE in paths:
+    if is_there:
         return CODE_FILE
     _report_no_code(files, findings, is_required=is_required)
     return None

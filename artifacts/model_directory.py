@@ -65,14 +65,15 @@ class _Seen:
 
 
 def locate_model_directory(
-    keys: Iterable[str], version_name: str | None = None, *, key: str | None = None
+    keys: Iterable[str], version_name: str | None = None, *, key: str | None = None, needs_config: bool = True
 ) -> ModelDirectoryReading:
     """Finds `<version>/model/`, else `model/`, else takes a location that is itself the `model/` directory.
 
     `keys` are those of all objects, relative to the location. `version_name` is `V0001` of a training job (one that ran
     several times has a directory for each version, with or without leading zeros: modelarts_23_0205), None where a
     folder of object storage is imported. `key` is the location's own: one that ends with /model counts as the directory
-    with or without a config.json, as templates have it.
+    with or without a config.json. `needs_config` is false for packages whose config comes from elsewhere, as from a
+    template.
     """
     seen = _Seen()
     for found in keys:
@@ -84,8 +85,24 @@ def locate_model_directory(
     prefix = seen.prefix(is_named_model=is_named_model)
     if prefix is not None:
         return ModelDirectoryReading(ModelDirectory(prefix))
-    problem = _missing_folder(seen) if version_name is None else _missing_output(seen, version_name)
+    problem = (
+        _missing_folder(seen, needs_config=needs_config)
+        if version_name is None
+        else _missing_output(seen, version_name)
+    )
     return ModelDirectoryReading(None, (problem,))
+
+
+def points_at_file(key: str) -> Problem:
+    """The problem of a location that is a file: a package is a folder."""
+    folder = key.rpartition("/")[0]
+    return Problem(
+        ProblemCode.MODEL_DIRECTORY_MISSING,
+        f"{printable(key)} is a file; a package is a folder.",
+        expected=folder or "model/",
+        actual=key,
+        hint=f"Name its folder: {printable(folder)}." if folder else "Move the package into a folder and name that.",
+    )
 
 
 def _version_folder(folders: set[str], version_name: str) -> str | None:
@@ -119,17 +136,18 @@ def _output_hint(seen: _Seen, expected: str) -> str:
     return f"Upload the package into {expected}."
 
 
-def _missing_folder(seen: _Seen) -> Problem:
-    message = "The location holds no model/, and is no model directory itself: it has no config.json."
+def _missing_folder(seen: _Seen, *, needs_config: bool) -> Problem:
+    reason = "it has no config.json" if needs_config else "its name is not model"
+    message = f"The location holds no model/, and is no model directory itself: {reason}."
     return Problem(
         ProblemCode.MODEL_DIRECTORY_MISSING,
         message if seen.has_keys else "There is nothing at the location.",
         expected="model/",
-        hint=_folder_hint(seen),
+        hint=_folder_hint(seen, needs_config=needs_config),
     )
 
 
-def _folder_hint(seen: _Seen) -> str:
+def _folder_hint(seen: _Seen, *, needs_config: bool) -> str:
     if not seen.has_keys:
         return "Check the location for a slip of the pen, or upload the package there, into model/."
     if seen.folders:
@@ -138,7 +156,7 @@ def _folder_hint(seen: _Seen) -> str:
         return (
             f"{', '.join(seen.misplaced)} was found; name the folder it is in, or move the whole package into model/."
         )
-    return "Move the package into model/, with its config.json."
+    return "Move the package into model/, with its config.json." if needs_config else "Move the package into model/."
 
 
 def _listed(folders: Iterable[str]) -> str:

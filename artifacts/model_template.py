@@ -21,15 +21,6 @@ class Architecture(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class TemplateInput:
-    """What has to be named when a template is chosen (`template_inputs` of modelarts_03_0076)."""
-
-    id: str
-    name: str
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
 class ModelTemplate:
     """`runtime` is the one it was made for; None takes this installation's own. `modes` are those to choose from."""
 
@@ -50,10 +41,6 @@ class ModelTemplate:
         """Whether there is nothing to choose (ModelArts.3030)."""
         return len(self.modes) == 1
 
-    @property
-    def inputs(self) -> tuple[TemplateInput, ...]:
-        return (_MODEL_FOLDER,)
-
     def config(self, mode: InputOutputMode | None = None) -> Config:
         """The config.json that the template brings. Raises ValueError for a mode that is none of `modes`."""
         chosen = mode or self.input_output_mode
@@ -70,11 +57,6 @@ def model_templates() -> tuple[ModelTemplate, ...]:
 
 def find_model_template(template_id: str) -> ModelTemplate | None:
     return next((template for template in _CATALOGUE if template.id == template_id), None)
-
-
-_MODEL_FOLDER: Final = TemplateInput(
-    "model_folder", "Model folder", "The folder model/ that holds the model's files, or the folder that it is in."
-)
 
 
 def _modes(ai_engine: AiEngine) -> tuple[InputOutputMode, ...]:

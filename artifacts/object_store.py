@@ -28,6 +28,7 @@ MAX_PARTS = 1000
 MAX_SIGNED_SECONDS = 7 * 24 * 3600
 MAX_KEY_BYTES = 1024
 MAX_SEGMENT_BYTES = 255
+UNLISTED_LIMIT = 100
 # What a browser may show instead of saving it, as plain text.
 TEXT_SUFFIXES = frozenset({".py", ".json", ".txt"})
 
@@ -111,6 +112,14 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class UnlistedFile:
+    """What `list` leaves out; `reason` continues a sentence that begins with the path, which may hold any character."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class UploadPart:
     """A part that a client is to send; numbers start at 1."""
 
@@ -164,6 +173,9 @@ class ObjectStore(Protocol):
 
     def list(self, prefix: str) -> AsyncGenerator[ObjectInfo, None]:
         """Yields every object whose key starts with `prefix`, sorted by key, but for keys that `check_key` refuses."""
+
+    async def unlisted(self, prefix: str) -> builtins.list[UnlistedFile]:
+        """What lies under the prefix and is never listed: the first UNLISTED_LIMIT of it."""
 
     async def put(self, key: str, chunks: AsyncIterable[bytes]) -> ObjectInfo:
         """Stores all of the bytes or, where anything fails, none of them."""

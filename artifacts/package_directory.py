@@ -11,15 +11,19 @@ import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
 from artifacts import worker_thread
 from artifacts.blob import BlobStore
 from artifacts.byte_stream import HashedStream
+from artifacts.fan_out import for_each
 from artifacts.object_store import InvalidKey, ObjectNotFound, check_key
 
 LOCK_POLL_SECONDS = 0.1
+# Each takes some chunks of memory.
+FILES_AT_ONCE = 4
 DIRECTORY_MODE = 0o755
 FILE_MODE = 0o644
 
@@ -50,7 +54,7 @@ async def materialise(blobs: BlobStore, files: Sequence[PackageEntry], directory
     Several processes may ask for the same directory. One that holds anything else is replaced, never written into.
     Raises ArtifactDrift, InvalidKey for a path that leads outside, OSError for the disk's failures, and StoreError.
     """
-    _check_paths(files)
+    await worker_thread.run(_check_paths, files)
     async with _locked(directory):
         await worker_thread.run(_discard_partials, directory)
         if await _holds(directory, files):
@@ -58,8 +62,11 @@ async def materialise(blobs: BlobStore, files: Sequence[PackageEntry], directory
         partial = _partial(directory)
         try:
             await worker_thread.run(_make_directory, partial)
-            for entry in files:
+
+            async def fetch(entry: PackageEntry) -> None:
                 await _fetch(blobs, entry, partial)
+
+            await for_each(files, fetch, at_once=FILES_AT_ONCE)
             await worker_thread.run(_put_in_place, partial, directory)
         finally:
             await worker_thread.run(_discard_partials, directory)
@@ -67,10 +74,11 @@ async def materialise(blobs: BlobStore, files: Sequence[PackageEntry], directory
 
 async def discard(directory: Path, *, unless: Callable[[], Awaitable[bool]]) -> bool:
     """Removes a directory that can be laid out again. `unless` is asked while nobody can be laying it out."""
-    async with _locked(directory):
+    async with _locked(directory) as lock:
         if await unless():
             return False
         await worker_thread.run(_discard, directory)
+        await worker_thread.run(lock.remove)
     return True
 
 
@@ -80,8 +88,10 @@ def _check_paths(files: Sequence[PackageEntry]) -> None:
         raise ValueError("A package names each file once.")
     for path in paths:
         check_key(path)
-        if any(parent.as_posix() in paths for parent in Path(path).parents):
-            raise InvalidKey(path, "it is a file and a directory at once")
+    # NUL, which no path has, sorts before everything: what lies below a path comes right behind it.
+    for path, following in pairwise(sorted(path.replace("/", "\0") for path in paths)):
+        if following.startswith(f"{path}\0"):
+            raise InvalidKey(path.replace("\0", "/"), "it is a file and a directory at once")
 
 
 async def _fetch(blobs: BlobStore, entry: PackageEntry, partial: Path) -> None:
@@ -186,21 +196,37 @@ class _Lock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        return True
+        if self._is_in_place():
+            return True
+        self.close()
+        self.open()
+        return False
+
+    def _is_in_place(self) -> bool:
+        """Whoever held the lock before may have removed its file: those who come now lock another."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
+    def remove(self) -> None:
+        """Only for the holder."""
+        self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
+            self._descriptor = -1
 
 
 @asynccontextmanager
-async def _locked(directory: Path) -> AsyncIterator[None]:
+async def _locked(directory: Path) -> AsyncIterator[_Lock]:
     """One process at a time; the lock ends with its holder, however that ends."""
     lock = _Lock(directory)
     try:
         await worker_thread.run(lock.open)
         while not await worker_thread.run(lock.acquire):
             await asyncio.sleep(LOCK_POLL_SECONDS)
-        yield
+        yield lock
     finally:
         lock.close()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from artifacts.pickle_reader import Evidence, PickleReader
 from artifacts.pickle_symbol import GlobalName
 from artifacts.pickle_verdict import NameVerdict, judge
 from artifacts.scan_source import (
+    SCAN_SECONDS,
     BudgetSpent,
     ByteSource,
     Decompressed,
@@ -27,7 +29,7 @@ from artifacts.scan_source import (
 )
 from artifacts.zip_archive import ZipMember, open_member, read_members
 
-HEAD_BYTES = 64
+HEAD_BYTES = 512
 _NAMES_SHOWN = 100
 _PICKLE_SUFFIXES = frozenset({
     ".pkl", ".pickle", ".pck", ".pk", ".p", ".m", ".joblib", ".jbl", ".sav", ".dill", ".cloudpickle", ".pth", ".pt",
@@ -43,14 +45,18 @@ _DECOMPRESSORS: tuple[tuple[bytes, Callable[[], Decompressor]], ...] = (
     (b"\x5d\x00\x00", lzma_decompressor),
     (b"\x78", zlib_decompressor),
 )
+_PACKED_MAGICS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", *_CLOSED_MAGICS)
+# Where a tar archive says that it is one; PyTorch's oldest files are such.
+_TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _BOOSTER_MAGICS = (b"{", b"binf")
 _HIGHEST_PROTOCOL = 5
 # torch.save before its zip format: five pickles, the first of them a number, then the tensors' bytes.
 _TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _TORCH_PICKLES = 5
 _TORCH_PICKLE = "data.pkl"
+_ENTRIES_LIMIT = 100_000
 _MEMBERS_LIMIT = 10_000
-_TORCH_STORAGE = re.compile(r"(?:data|tensors|constants|xl_model_weights)/\d+")
+_TORCH_STORAGE = re.compile(r"(.*)(?:data|tensors|constants|xl_model_weights)/\d+", re.DOTALL)
 
 
 class ScanState(StrEnum):
@@ -72,20 +78,22 @@ class FileScan:
 
 
 def is_pickle_bearing(path: str, head: bytes) -> bool:
-    """Whether the file is worth a scan, by its name or by its first bytes (64 are enough)."""
+    """Whether the file is worth a scan, by its name or by its first bytes (512 are enough)."""
     suffix = PurePosixPath(path.lower()).suffix
     if suffix in _PICKLE_SUFFIXES | _MAYBE_SUFFIXES | _COMPRESSED_SUFFIXES:
+        return True
+    if head.startswith(_PACKED_MAGICS) or _is_tar(head):
         return True
     return _is_marked_pickle(head) or (suffix != ".whl" and head.startswith((NPY_MAGIC, *_ZIP_MAGICS)))
 
 
-def scan_file(path: str, file: BinaryIO, size_bytes: int) -> FileScan:
-    """Reads a seekable file within a budget of time and memory; raises only what the file itself raises.
+def scan_file(path: str, file: BinaryIO, size_bytes: int, *, seconds: float = SCAN_SECONDS) -> FileScan:
+    """Reads a seekable file within a budget of time and memory; raises only what the file itself raises. Blocks.
 
     A file is CLEAN where everything that an unpickler would import is on the list of harmless names, or where there is
     no pickle in it. It says nothing about what the harmless code does with hostile data.
     """
-    scan = _Scan(file, size_bytes)
+    scan = _Scan(file, size_bytes, ScanBudget(seconds=seconds))
     scan.read(path)
     return _conclude(scan.evidence)
 
@@ -117,6 +125,10 @@ def _is_marked_pickle(head: bytes) -> bool:
     return len(head) > 1 and head[0] == 0x80 and head[1] <= _HIGHEST_PROTOCOL
 
 
+def _is_tar(head: bytes) -> bool:
+    return head[_TAR_MARK_AT : _TAR_MARK_AT + len(_TAR_MARK)] == _TAR_MARK
+
+
 def _decompressor(head: bytes) -> Callable[[], Decompressor] | None:
     return next((start for magic, start in _DECOMPRESSORS if head.startswith(magic)), None)
 
@@ -130,9 +142,9 @@ def _stem(path: str) -> str:
 class _Scan:
     """One file, and what lies in it. Every way of reading the file is followed; the evidence is of all of them."""
 
-    def __init__(self, file: BinaryIO, size_bytes: int) -> None:
+    def __init__(self, file: BinaryIO, size_bytes: int, budget: ScanBudget) -> None:
         self.file, self.size_bytes = file, size_bytes
-        self.budget, self.evidence = ScanBudget(), Evidence()
+        self.budget, self.evidence = budget, Evidence()
 
     def read(self, path: str) -> None:
         with self._gaps():
@@ -156,14 +168,17 @@ class _Scan:
         return ByteSource(self._window())
 
     def _window(self) -> FileWindow:
-        return FileWindow(self.file, 0, self.size_bytes)
+        return FileWindow(self.file, 0, self.size_bytes, self.budget)
 
     def _unpack(self, start: Callable[[], Decompressor]) -> ByteSource:
         return ByteSource(Decompressed(self._window(), start, self.budget))
 
     def _read_zip(self) -> None:
-        members = list(read_members(self.file))
-        folders = tuple(name.name.removesuffix(_TORCH_PICKLE) for name in members if name.name.endswith(_TORCH_PICKLE))
+        members = list(islice(read_members(self.file), _ENTRIES_LIMIT + 1))
+        if len(members) > _ENTRIES_LIMIT:
+            raise Unreadable("it is a zip archive of more files than are read")
+        names = (member.name for member in members)
+        folders = frozenset(name.removesuffix(_TORCH_PICKLE) for name in names if name.endswith(_TORCH_PICKLE))
         worth = [member for member in members if not _is_torch_storage(member.name, folders)]
         if len(worth) > _MEMBERS_LIMIT:
             raise Unreadable("it is a zip archive of more files than are read")
@@ -182,7 +197,7 @@ class _Scan:
         """What is left when the outermost packing is off: an array, or pickles, or neither."""
         source = open_it()
         head = source.peek(HEAD_BYTES)
-        if head.startswith((*_CLOSED_MAGICS, *_ZIP_MAGICS)) or _decompressor(head) is not None:
+        if head.startswith((*_CLOSED_MAGICS, *_ZIP_MAGICS)) or _is_tar(head) or _decompressor(head) is not None:
             raise Unreadable("it is packed in a way that is not read")
         if head.startswith(NPY_MAGIC):
             self._read_array(source)
@@ -233,9 +248,7 @@ class _Scan:
                 self.evidence.add_name(name)
 
 
-def _is_torch_storage(name: str, folders: tuple[str, ...]) -> bool:
+def _is_torch_storage(name: str, folders: frozenset[str]) -> bool:
     """A tensor's bytes in an archive of torch.save: read as they are, never unpickled."""
-    return any(
-        name.startswith(folder) and _TORCH_STORAGE.fullmatch(name.removeprefix(folder)) is not None
-        for folder in folders
-    )
+    storage = _TORCH_STORAGE.fullmatch(name)
+    return storage is not None and storage[1] in folders

@@ -27,10 +27,12 @@ def judge(name: GlobalName) -> NameVerdict:
 
 
 def _is_harmful(module: str, name: str) -> bool:
-    if f"{module}.{name}" in block_list():
+    """Wherever the path is split in two: `numpy` and `lib.npyio.load` reach what the module `numpy.lib.npyio` has."""
+    path = f"{module}.{name}"
+    if path in block_list():
         return True
-    parts = module.split(".")
-    return any(f"{'.'.join(parts[:count])}.*" in block_list() for count in range(1, len(parts) + 1))
+    parts = path.split(".")
+    return any(f"{'.'.join(parts[:count])}.*" in block_list() for count in range(1, len(parts)))
 
 
 def _leads_away(name: GlobalName) -> bool:

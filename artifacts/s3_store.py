@@ -20,6 +20,7 @@ from artifacts.object_store import (
     StoreDenied,
     StoredPart,
     StoreUnavailable,
+    UnlistedFile,
     UploadIncomplete,
     UploadNotFound,
     UploadPart,
@@ -127,6 +128,11 @@ class S3Store:
                     key = entry["Key"].removeprefix(self._prefix)
                     if is_key(key):
                         yield ObjectInfo(key, entry["Size"], entry["LastModified"], bare_etag(entry["ETag"]))
+
+    async def unlisted(self, prefix: str) -> builtins.list[UnlistedFile]:
+        """Nothing is told of a bucket: it has no links, and what `list` leaves out are mostly tools' folders."""
+        check_prefix(prefix)
+        return []
 
     async def put(self, key: str, chunks: AsyncIterable[bytes]) -> ObjectInfo:
         await put_stream(self._object(key), chunks)

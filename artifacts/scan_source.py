@@ -2,13 +2,16 @@
 
 import bz2
 import lzma
+import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 CHUNK_BYTES = 256 * 1024
-_LZMA_MEMORY_BYTES = 256 * 1024 * 1024
+SCAN_SECONDS = 120.0
+# The largest dictionary of xz's own presets, 64 MiB, and a little for the decoder itself.
+_LZMA_MEMORY_BYTES = 68 * 1024**2
 
 
 class Unreadable(Exception):
@@ -21,13 +24,40 @@ class BudgetSpent(Unreadable):
 
 @dataclass(slots=True)
 class ScanBudget:
-    """What one scan may spend, over everything that it finds inside the file."""
+    """What one scan may spend, over everything that it finds inside the file; the `seconds` run from its making.
+
+    `streams` are compressed ones: one of 20 bytes costs as much as a long one, and may hold nothing.
+    """
 
     opcodes: int = 20_000_000
+    read_bytes: int = 6 * 1024**3
+    streams: int = 100_000
     decompressed_bytes: int = 2 * 1024**3
     kept_bytes: int = 256 * 1024**2
+    seconds: float = SCAN_SECONDS
+    _ends_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._ends_at = time.monotonic() + self.seconds
+
+    def check_time(self) -> None:
+        if time.monotonic() >= self._ends_at:
+            raise BudgetSpent("it takes longer to read than there is time for")
+
+    def spend_read(self, size_bytes: int) -> None:
+        self.check_time()
+        self.read_bytes -= size_bytes
+        if self.read_bytes < 0:
+            raise BudgetSpent("it holds more than is read")
+
+    def spend_stream(self) -> None:
+        self.check_time()
+        self.streams -= 1
+        if self.streams < 0:
+            raise BudgetSpent("it is made of more compressed streams than are read")
 
     def spend_opcodes(self, count: int) -> None:
+        self.check_time()
         self.opcodes -= count
         if self.opcodes < 0:
             raise BudgetSpent("it has more pickle opcodes than are read")
@@ -54,12 +84,14 @@ class Chunks(Protocol):
 class FileWindow:
     """The bytes of a seekable file from `start` up to `end`. Keeps its own place: windows may share a file."""
 
-    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
-        self._file, self._at, self._end = file, start, end
+    def __init__(self, file: BinaryIO, start: int, end: int, budget: ScanBudget) -> None:
+        self._file, self._at, self._end, self._budget = file, start, end, budget
 
     def next_chunk(self) -> bytes:
+        size = max(0, min(CHUNK_BYTES, self._end - self._at))
+        self._budget.spend_read(size)
         self._file.seek(self._at)
-        chunk = self._file.read(max(0, min(CHUNK_BYTES, self._end - self._at)))
+        chunk = self._file.read(size)
         self._at += len(chunk)
         return chunk
 
@@ -157,9 +189,11 @@ class Decompressed:
 
     def _next_input(self) -> bytes | None:
         """What to feed next; None where everything has been read."""
+        self._budget.check_time()
         if self._decompressor.eof:
             rest = self._decompressor.unused_data or self._source.next_chunk()
             if rest:
+                self._budget.spend_stream()
                 self._decompressor = self._start()
             return rest or None
         if not self._decompressor.needs_input:

@@ -64,6 +64,7 @@ def read_members(file: BinaryIO) -> Iterator[ZipMember]:
 
 def open_member(file: BinaryIO, member: ZipMember, budget: ScanBudget) -> ByteSource:
     """The member's content. Raises Unreadable for what is compressed otherwise than with deflate."""
+    budget.check_time()
     file.seek(member.header_offset)
     header = file.read(_LOCAL_HEADER.size)
     if len(header) < _LOCAL_HEADER.size:
@@ -72,7 +73,7 @@ def open_member(file: BinaryIO, member: ZipMember, budget: ScanBudget) -> ByteSo
     if signature != _LOCAL_SIGNATURE:
         raise Unreadable("its zip directory is damaged")
     start = member.header_offset + len(header) + name_length + extra_length
-    window = FileWindow(file, start, start + member.stored_bytes)
+    window = FileWindow(file, start, start + member.stored_bytes, budget)
     if member.compression == zipfile.ZIP_STORED:
         return ByteSource(window)
     if member.compression == zipfile.ZIP_DEFLATED:

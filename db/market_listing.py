@@ -10,14 +10,15 @@ from asyncpg import Record
 from db.connection import Connection, Queryable
 
 _SHOWN = """model_name, version_number, version, title, description, labels, documents, ai_engine, algorithm, runtime,
-    deployment_types, apis, dependencies, metrics, size_bytes, digest, publisher"""
+    deployment_types, apis, dependencies, metrics, size_bytes, digest, scan, provenance, publisher"""
 # What was withdrawn is put back, with what is to be seen of the version now.
 PUBLISH = f"""
 INSERT INTO market_listing (workspace_id, model_id, model_version_id, {_SHOWN}, published_by)
 SELECT version.workspace_id, version.model_id, version.id, version.model_name, version.version_number,
     version.version, $3, coalesce($4, version.description), version.labels, version.documents, version.ai_engine,
     version.algorithm, version.runtime, coalesce(version.deployment_types, '{{}}'), version.apis,
-    version.dependencies, nullif(version.metrics, '{{}}'), version.size_bytes, version.digest, workspace.name, $5
+    version.dependencies, nullif(version.metrics, '{{}}'), version.size_bytes, version.digest, version.scan,
+    version.provenance, workspace.name, $5
 FROM model_version AS version
 JOIN workspace ON workspace.id = version.workspace_id
 WHERE version.workspace_id = $1
@@ -46,7 +47,7 @@ AND id = $2
 # whose listing is withdrawn can be deleted.
 HOLD = """
 SELECT listing.id, listing.workspace_id, listing.model_id, listing.model_name, listing.version_number,
-    listing.version, listing.publisher
+    listing.version, listing.publisher, version.warnings
 FROM market_listing AS listing
 JOIN model_version AS version
     ON version.workspace_id = listing.workspace_id
@@ -55,6 +56,18 @@ WHERE listing.id = $1
 AND listing.withdrawn_at IS NULL
 AND version.deleted_at IS NULL
 FOR SHARE OF listing
+"""
+# Of any workspace, too. Most files are clean, and there may be many.
+DOUBTFUL_FILES = """
+SELECT file.path, file.scan_state, file.scan_globals, file.scan_reason
+FROM market_listing AS listing
+JOIN model_file AS file
+    ON file.workspace_id = listing.workspace_id
+    AND file.model_version_id = listing.model_version_id
+WHERE listing.id = $1
+AND listing.withdrawn_at IS NULL
+AND file.scan_state <> 'CLEAN'
+ORDER BY file.path
 """
 
 
@@ -83,6 +96,11 @@ async def withdraw(connection: Connection, workspace_id: UUID, version_id: UUID,
 async def hold(connection: Queryable, listing_id: UUID) -> Record | None:
     """A listing in force, of whichever workspace: until the transaction ends nobody withdraws it."""
     return await connection.fetchrow(HOLD, listing_id)
+
+
+async def doubtful_files(connection: Queryable, listing_id: UUID) -> list[Record]:
+    """What scans found in files of a held listing's version that are not clean, by path."""
+    return await connection.fetch(DOUBTFUL_FILES, listing_id)
 
 
 async def version_of(connection: Queryable, workspace_id: UUID, listing_id: UUID) -> UUID:

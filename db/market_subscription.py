@@ -1,31 +1,43 @@
 """Subscriptions to listings of the market: rows of the subscriber's own that share the publisher's stored bytes."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from asyncpg import Record
 
+from db import model
 from db.connection import Connection, Queryable
 
-# What a subscriber gets of a version: what the import found, and none of where it came from.
+# What a subscriber gets of a version: what the import found, and none of where it came from. What people say of it is
+# the listing's, as it was published; what the publisher says of it since then is the publisher's own.
 _COPIED = """version_number, model_name, description, labels, documents, chosen_deployment_types, chosen_runtime,
     chosen_dependencies, minimum_cpu_count, minimum_memory_bytes, minimum_gpu_count, minimum_ascend_count,
     input_output_mode, deployment_types, ai_engine, algorithm, requested_runtime, runtime, requirements, config, apis,
     dependencies, metrics, health_check, inference_code_path, model_path, size_bytes, digest, scan, provenance,
     warnings, imported_at, status"""
 _NAMES = tuple(name.strip() for name in _COPIED.split(","))
-_SOURCES = ", ".join("$4" if name == "model_name" else f"published.{name}" for name in _NAMES)
-# A model that takes versions from another publisher's model, or from imports, does not take this one's.
+_OTHERWISE = {
+    "model_name": "$4",
+    "warnings": "$6",
+    "description": "listing.description",
+    "labels": "listing.labels",
+    "documents": "listing.documents",
+}
+_SOURCES = ", ".join(_OTHERWISE.get(name, f"published.{name}") for name in _NAMES)
+# A model that takes versions from another publisher's model, or from imports, does not take this one's. That it was
+# deleted is told before model.COME_BACK undoes it.
 OPEN_MODEL = """
 INSERT INTO model (workspace_id, name, publisher_model_id, created_by)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT (workspace_id, name) DO UPDATE
-SET deleted_at = NULL, deleted_by = NULL, revision = model.revision + 1
+SET revision = model.revision + 1
 WHERE model.publisher_model_id = excluded.publisher_model_id
-RETURNING id
+RETURNING id, deleted_at IS NOT NULL AS was_deleted
 """
 # This reads a version of another workspace, through a listing in force. Whoever subscribes again gets the row of
-# before: services that ended refer to it, and a number is used once.
+# before: services that ended refer to it, and a number is used once. Its id orders it,
+# so when it was made stays.
 COPY_VERSION = f"""
 INSERT INTO model_version (workspace_id, model_id, created_by, origin, source_kind, {_COPIED})
 SELECT $1, $3, $5, 'MARKET', 'MARKET', {_SOURCES}
@@ -36,11 +48,11 @@ JOIN model_version AS published
 WHERE listing.id = $2
 AND listing.withdrawn_at IS NULL
 ON CONFLICT (workspace_id, model_id, version_number) DO UPDATE
-SET {", ".join(f"{name} = excluded.{name}" for name in _NAMES)}, created_by = excluded.created_by, created_at = now(),
+SET {", ".join(f"{name} = excluded.{name}" for name in _NAMES)},
     deleted_at = NULL, deleted_by = NULL, restorable_until = NULL, purged_at = NULL,
     revision = model_version.revision + 1
 WHERE model_version.deleted_at IS NOT NULL
-RETURNING id
+RETURNING id, revision > 1 AS was_deleted
 """
 # This reads files of another workspace's version, through a listing in force. While that is held, the publisher's rows
 # refer to the bytes, and then these do: nothing that tidies up finds them unused in between.
@@ -104,7 +116,7 @@ JOIN model
 WHERE subscription.workspace_id = $1
 AND subscription.id = $2
 AND subscription.ended_at IS NULL
-FOR UPDATE OF model, subscription
+FOR NO KEY UPDATE OF model, subscription
 """
 END = """
 UPDATE market_subscription
@@ -115,33 +127,53 @@ AND id = $2
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedModel:
+    """The subscriber's model. One that `was_deleted` is there again."""
+
+    id: UUID
+    was_deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Copied:
-    """The subscriber's rows that stand for what a listing shows."""
+    """The subscriber's rows that stand for what a listing shows. A version that `was_deleted` is there again."""
 
     model_id: UUID
     model_version_id: UUID
+    was_deleted: bool
 
 
 async def open_model(
     connection: Connection, workspace_id: UUID, name: str, publisher_model_id: UUID, created_by: str
-) -> UUID | None:
+) -> OpenedModel | None:
     """The model that takes the versions of the publisher's, locked; None where the name is another model's."""
-    opened: UUID | None = await connection.fetchval(OPEN_MODEL, workspace_id, name, publisher_model_id, created_by)
-    return opened
+    row = await connection.fetchrow(OPEN_MODEL, workspace_id, name, publisher_model_id, created_by)
+    if row is None:
+        return None
+    if row["was_deleted"]:
+        await model.come_back(connection, workspace_id, row["id"])
+    return OpenedModel(row["id"], row["was_deleted"])
 
 
 async def copy_version(
-    connection: Connection, workspace_id: UUID, listing: Record, model_id: UUID, model_name: str, created_by: str
+    connection: Connection,
+    workspace_id: UUID,
+    listing: Record,
+    model_id: UUID,
+    model_name: str,
+    created_by: str,
+    *,
+    warnings: Sequence[Mapping[str, object]],
 ) -> Copied | None:
     """The version that a held listing shows and its files, as rows of the subscriber's; None where they are there."""
-    version_id: UUID | None = await connection.fetchval(
-        COPY_VERSION, workspace_id, listing["id"], model_id, model_name, created_by
+    row = await connection.fetchrow(
+        COPY_VERSION, workspace_id, listing["id"], model_id, model_name, created_by, warnings
     )
-    if version_id is None:
+    if row is None:
         return None
-    await connection.execute(COPY_FILES, workspace_id, listing["id"], version_id)
+    await connection.execute(COPY_FILES, workspace_id, listing["id"], row["id"])
     await connection.execute(COUNT_VERSIONS, workspace_id, model_id, listing["version_number"])
-    return Copied(model_id, version_id)
+    return Copied(model_id, row["id"], row["was_deleted"])
 
 
 async def insert(

@@ -11,7 +11,7 @@ COLUMNS = """id, workspace_id, name, publisher_model_id, last_version_number, ve
     created_by, deleted_at"""
 # One statement makes the model or finds it, and gives out the version's number: the one asked for, or the highest ever
 # used plus one patch. Concurrent importers of one name wait for one another here, so their numbers have no gap.
-# A deleted model is there again with its next import, and its numbers go on.
+# A deleted model's numbers go on. That it was deleted is told before COME_BACK undoes it: nobody else is told so.
 NEXT_VERSION = """
 INSERT INTO model (workspace_id, name, created_by, last_version_number, version_count)
 VALUES ($1, $2, $3, coalesce($4, 1), 1)
@@ -19,11 +19,15 @@ ON CONFLICT (workspace_id, name) DO UPDATE
 SET last_version_number = greatest(model.last_version_number, coalesce($4, model.last_version_number + 1)),
     version_count = model.version_count + 1,
     revision = model.revision + 1,
-    publisher_model_id = CASE WHEN model.deleted_at IS NULL THEN model.publisher_model_id END,
-    deleted_at = NULL,
-    deleted_by = NULL
+    publisher_model_id = CASE WHEN model.deleted_at IS NULL THEN model.publisher_model_id END
 RETURNING id, coalesce($4, last_version_number) AS version_number, last_version_number,
-    publisher_model_id IS NOT NULL AS is_subscribed
+    publisher_model_id IS NOT NULL AS is_subscribed, deleted_at IS NOT NULL AS was_deleted
+"""
+COME_BACK = """
+UPDATE model
+SET deleted_at = NULL, deleted_by = NULL
+WHERE workspace_id = $1
+AND id = $2
 """
 FIND = f"""
 SELECT {COLUMNS}
@@ -31,12 +35,13 @@ FROM model
 WHERE workspace_id = $1
 AND (id = $2 OR name = $3)
 """
+# NO KEY: a row that refers to the model must not wait for whoever holds this and waits for a version in turn.
 LOCK_BY_NAME = """
 SELECT id, name, revision, publisher_model_id IS NOT NULL AS is_subscribed, deleted_at
 FROM model
 WHERE workspace_id = $1
 AND name = $2
-FOR UPDATE
+FOR NO KEY UPDATE
 """
 TOUCH = """
 UPDATE model
@@ -50,13 +55,15 @@ AND id = $2
 class NewNumber:
     """The number that was given out, and the highest that the model has used with it.
 
-    A model that `is_subscribed` takes no imports: whoever was given a number of it must not keep it.
+    A model that `is_subscribed` takes no imports: whoever was given a number of it must not keep it. One that
+    `was_deleted` is there again.
     """
 
     model_id: UUID
     version_number: int
     last_version_number: int
     is_subscribed: bool
+    was_deleted: bool
 
 
 async def next_version(
@@ -64,7 +71,16 @@ async def next_version(
 ) -> NewNumber:
     row = await connection.fetchrow(NEXT_VERSION, workspace_id, name, created_by, version_number)
     assert row is not None
-    return NewNumber(row["id"], row["version_number"], row["last_version_number"], row["is_subscribed"])
+    if row["was_deleted"]:
+        await come_back(connection, workspace_id, row["id"])
+    return NewNumber(
+        row["id"], row["version_number"], row["last_version_number"], row["is_subscribed"], row["was_deleted"]
+    )
+
+
+async def come_back(connection: Connection, workspace_id: UUID, model_id: UUID) -> None:
+    """Undo a model's deletion within a change that is counted already."""
+    await connection.execute(COME_BACK, workspace_id, model_id)
 
 
 async def find(

@@ -24,6 +24,12 @@ WHERE workspace_id = $1
 AND model_id = $2
 AND ended_at IS NULL
 """
+MODEL_OF = """
+SELECT model_id
+FROM model_alias
+WHERE workspace_id = $1
+AND id = $2
+"""
 # The clock is read here, behind the lock of the model's row: when the transaction began others may have been at it.
 END = """
 UPDATE model_alias
@@ -57,6 +63,12 @@ async def count(connection: Connection, workspace_id: UUID, model_id: UUID) -> i
     """How many aliases of the model are in force."""
     number: int = await connection.fetchval(COUNT, workspace_id, model_id)
     return number
+
+
+async def model_of(connection: Connection, workspace_id: UUID, alias_id: UUID) -> UUID:
+    """The model of an alias, in force or not."""
+    model_id: UUID = await connection.fetchval(MODEL_OF, workspace_id, alias_id)
+    return model_id
 
 
 async def end(connection: Connection, workspace_id: UUID, alias_id: UUID, ended_by: str) -> datetime:

@@ -46,6 +46,17 @@ WHERE workspace_id = $1
 AND model_id = $2
 AND deleted_at IS NULL
 """
+# Those that went with their model, and not before it.
+DELETED_WITH_MODEL = """
+SELECT version.id
+FROM model
+JOIN model_version AS version
+    ON version.workspace_id = model.workspace_id
+    AND version.model_id = model.id
+    AND version.deleted_at = model.deleted_at
+WHERE model.workspace_id = $1
+AND model.id = $2
+"""
 # An import holds its operation before its version, so whoever ends both comes by the same way.
 CANCEL = """
 UPDATE operation
@@ -61,7 +72,7 @@ FROM model_version
 WHERE workspace_id = $1
 AND id = ANY($2)
 ORDER BY version COLLATE "C"
-FOR UPDATE
+FOR NO KEY UPDATE
 """
 BREAK_OFF = """
 UPDATE model_version
@@ -93,7 +104,7 @@ RESTORE = """
 UPDATE model_version
 SET deleted_at = NULL, deleted_by = NULL, restorable_until = NULL, revision = revision + 1
 WHERE workspace_id = $1
-AND id = $2
+AND id = ANY($2)
 AND deleted_at IS NOT NULL
 AND purged_at IS NULL
 AND restorable_until > clock_timestamp()
@@ -114,6 +125,11 @@ async def users(connection: Connection, workspace_id: UUID, version_ids: Sequenc
 
 async def versions_of_model(connection: Connection, workspace_id: UUID, model_id: UUID) -> list[UUID]:
     return [row["id"] for row in await connection.fetch(VERSIONS_OF_MODEL, workspace_id, model_id)]
+
+
+async def deleted_with_model(connection: Connection, workspace_id: UUID, model_id: UUID) -> list[UUID]:
+    """The versions that were deleted together with their deleted model."""
+    return [row["id"] for row in await connection.fetch(DELETED_WITH_MODEL, workspace_id, model_id)]
 
 
 async def cancel_operations(connection: Connection, workspace_id: UUID, version_ids: Sequence[UUID]) -> None:
@@ -145,9 +161,9 @@ async def delete_model(connection: Connection, workspace_id: UUID, model_id: UUI
     await connection.execute(DELETE_MODEL, workspace_id, model_id, deleted_by)
 
 
-async def restore(connection: Connection, workspace_id: UUID, version_id: UUID) -> bool:
-    """Undo a deletion; False where its time is over, or nothing was deleted."""
-    return await connection.fetchval(RESTORE, workspace_id, version_id) is not None
+async def restore(connection: Connection, workspace_id: UUID, version_ids: Sequence[UUID]) -> list[UUID]:
+    """Undo deletions: of which versions. Not of those whose time is over, or that are not deleted."""
+    return [row["id"] for row in await connection.fetch(RESTORE, workspace_id, version_ids)]
 
 
 async def restore_model(connection: Connection, workspace_id: UUID, model_id: UUID) -> None:

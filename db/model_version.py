@@ -17,7 +17,8 @@ _NAMES = """id, workspace_id, model_id, model_name, version_number, version, sta
     requirements, config, apis, dependencies, metrics, health_check, inference_code_path, model_path, size_bytes,
     digest, scan, provenance, integrity, problems, warnings, imported_at, revision, created_at, created_by,
     deleted_at, restorable_until, purged_at"""
-COLUMNS = ", ".join(f"model_version.{name.strip()}" for name in _NAMES.split(","))
+_STATE = "model_version.integrity ->> 'state' AS integrity_state"
+COLUMNS = ", ".join([*(f"model_version.{name.strip()}" for name in _NAMES.split(",")), _STATE])
 INSERT = """
 INSERT INTO model_version (
     workspace_id, model_id, model_name, version_number, description, labels, documents, origin,
@@ -50,16 +51,28 @@ SELECT status, revision, source_kind
 FROM model_version
 WHERE workspace_id = $1
 AND id = $2
-FOR UPDATE
+FOR NO KEY UPDATE
 """
 RETRY = """
 UPDATE model_version
-SET status = 'IMPORTING', problems = '[]', warnings = '[]', size_bytes = NULL, digest = NULL, imported_at = NULL,
-    provenance = NULL,
-    scan = NULL, integrity = NULL, verified_at = NULL,
-    revision = revision + 1,
+SET status = 'IMPORTING', problems = '[]', revision = revision + 1,
     chosen_runtime = coalesce($3, chosen_runtime),
     chosen_dependencies = coalesce($4, chosen_dependencies)
+WHERE workspace_id = $1
+AND id = $2
+"""
+# Of a version that has no whole copy: what an attempt found is not what the next one will find.
+FORGET_FINDINGS = """
+UPDATE model_version
+SET warnings = '[]', size_bytes = NULL, digest = NULL, provenance = NULL, scan = NULL, integrity = NULL,
+    verified_at = NULL
+WHERE workspace_id = $1
+AND id = $2
+AND imported_at IS NULL
+"""
+DESCRIBE_AGAIN = """
+UPDATE model_version
+SET runtime = $3, requirements = $4, config = $5, dependencies = $6, warnings = $7, revision = revision + 1
 WHERE workspace_id = $1
 AND id = $2
 """
@@ -67,7 +80,8 @@ DESCRIBE = """
 UPDATE model_version
 SET source_store = $3, source_key = $4, deployment_types = $5, ai_engine = $6, algorithm = $7, requested_runtime = $8,
     runtime = $9, requirements = $10, config = $11, apis = $12, dependencies = $13, metrics = $14, health_check = $15,
-    inference_code_path = $16, model_path = $17, warnings = $18, input_output_mode = $19, revision = revision + 1
+    inference_code_path = $16, model_path = $17, warnings = $18, input_output_mode = $19, container = $20,
+    revision = revision + 1
 WHERE workspace_id = $1
 AND id = $2
 """
@@ -191,6 +205,7 @@ class Description:
     dependencies: list[dict[str, object]]
     metrics: dict[str, object] | None
     health_check: dict[str, object] | None
+    container: dict[str, object] | None
     inference_code_path: str | None
     model_path: str
     warnings: list[dict[str, object]]
@@ -287,7 +302,26 @@ async def retry(
     runtime: str | None,
     dependencies: list[dict[str, object]] | None,
 ) -> None:
+    """Begin again: with the whole copy where there is one, else from the source."""
     await connection.execute(RETRY, workspace_id, version_id, runtime, dependencies)
+    await connection.execute(FORGET_FINDINGS, workspace_id, version_id)
+
+
+async def describe_again(
+    connection: Connection,
+    workspace_id: UUID,
+    version_id: UUID,
+    *,
+    runtime: str | None,
+    requirements: Sequence[str] | None,
+    config: str,
+    dependencies: list[dict[str, object]],
+    warnings: list[dict[str, object]],
+) -> None:
+    """What follows from an importer's newer choices for a package that is stored already."""
+    await connection.execute(
+        DESCRIBE_AGAIN, workspace_id, version_id, runtime, requirements, config, dependencies, warnings
+    )
 
 
 async def describe(connection: Connection, workspace_id: UUID, version_id: UUID, found: Description) -> None:
@@ -312,6 +346,7 @@ async def describe(connection: Connection, workspace_id: UUID, version_id: UUID,
         found.model_path,
         found.warnings,
         found.input_output_mode,
+        found.container,
     )
 
 

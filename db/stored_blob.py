@@ -18,9 +18,9 @@ ON CONFLICT (sha256) DO UPDATE
 SET touched_at = now()
 """
 # Whoever brings the same bytes in touches the row first, and waits for this transaction where it has the row already.
+# Materialized: what a join runs again would skip what it has just locked, and go beyond the limit.
 DELETE_UNUSED = """
-DELETE FROM stored_blob
-WHERE sha256 IN (
+WITH unused AS MATERIALIZED (
     SELECT blob.sha256
     FROM stored_blob AS blob
     WHERE blob.sha256 > $1
@@ -34,7 +34,10 @@ WHERE sha256 IN (
     LIMIT $3
     FOR UPDATE SKIP LOCKED
 )
-RETURNING sha256, size_bytes
+DELETE FROM stored_blob
+USING unused
+WHERE stored_blob.sha256 = unused.sha256
+RETURNING stored_blob.sha256, stored_blob.size_bytes
 """
 ADOPT = """
 INSERT INTO stored_blob (sha256, size_bytes, created_at, touched_at)

@@ -1,5 +1,6 @@
 """Training jobs and their versions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -73,6 +74,16 @@ SET output_object_count = NULL, output_size_bytes = NULL, output_modified_at = N
 WHERE workspace_id = $1
 AND id = $2
 AND output_object_count = 0
+"""
+# Any of them, so that those which cannot be looked at keep none from its turn.
+UNSEEN_OUTPUTS = """
+SELECT workspace_id, id
+FROM training_job_version
+WHERE status = 'COMPLETED'
+AND output_object_count IS NULL
+AND output_store = ANY($1::text[])
+ORDER BY random()
+LIMIT $2
 """
 FIND_VERSION_BY_NAME = """
 SELECT training_job_version.id
@@ -231,6 +242,12 @@ async def set_contents(
 async def forget_empty_contents(connection: Queryable, workspace_id: UUID, version_id: UUID) -> None:
     """That an output was empty says nothing any more where another look could not be had."""
     await connection.execute(FORGET_EMPTY_CONTENTS, workspace_id, version_id)
+
+
+async def unseen_outputs(connection: Queryable, stores: Sequence[str], *, limit: int) -> list[tuple[UUID, UUID]]:
+    """Completed versions in these stores, of which nobody knows what they left: each with its workspace first."""
+    rows = await connection.fetch(UNSEEN_OUTPUTS, stores, limit)
+    return [(row["workspace_id"], row["id"]) for row in rows]
 
 
 async def find_version_id(connection: Queryable, workspace_id: UUID, job_name: str, number: int) -> UUID | None:

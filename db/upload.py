@@ -51,13 +51,24 @@ AND id = $2
 AND state = 'OPEN'
 RETURNING true
 """
-# The tidying works for every workspace: no caller reaches this statement.
 EXPIRED = """
+SELECT id, workspace_id, training_job_version_id
+FROM upload
+WHERE workspace_id = $1
+AND state = 'OPEN'
+AND expires_at < now() - make_interval(secs => $2)
+AND id > $3
+ORDER BY id
+LIMIT 100
+"""
+# The tidying works for every workspace: no caller reaches this statement.
+EXPIRED_ANYWHERE = """
 SELECT id, workspace_id, training_job_version_id
 FROM upload
 WHERE state = 'OPEN'
 AND expires_at < now() - make_interval(secs => $1)
-ORDER BY expires_at
+AND id > $2
+ORDER BY id
 LIMIT 100
 """
 EXPIRE = """
@@ -111,9 +122,14 @@ async def complete(connection: Connection, workspace_id: UUID, upload_id: UUID) 
     return await connection.fetchval(COMPLETE, workspace_id, upload_id) is not None
 
 
-async def expired(connection: Queryable, grace_seconds: float) -> list[Record]:
-    """Uploads of all workspaces, at most 100, that were never completed and are past their time for so long."""
-    return await connection.fetch(EXPIRED, grace_seconds)
+async def expired(connection: Queryable, workspace_id: UUID, grace_seconds: float, *, after: UUID) -> list[Record]:
+    """A workspace's uploads, at most 100, that were never completed and are past their time for so long."""
+    return await connection.fetch(EXPIRED, workspace_id, grace_seconds, after)
+
+
+async def expired_anywhere(connection: Queryable, grace_seconds: float, *, after: UUID) -> list[Record]:
+    """Such uploads of all workspaces."""
+    return await connection.fetch(EXPIRED_ANYWHERE, grace_seconds, after)
 
 
 async def expire(connection: Queryable, workspace_id: UUID, upload_id: UUID) -> None:

@@ -19,6 +19,7 @@ UNKNOWN_PACKAGE = (
 )
 NO_WHEEL = (
     re.compile(rf"{PINNED} has no (?:usable wheels|wheels with a matching)"),
+    re.compile(rf"versions of {PINNED} have no (?:usable wheels|wheels with a matching)"),
     re.compile(rf"Failed to read .*?`{PINNED}`.*no compatible wheel"),
     re.compile(rf"(?P<package>{NAME}-[^-\s]+-[^\s]+\.whl) is not a supported wheel on this platform"),
     re.compile(rf"wheel .*?`?(?P<package>{NAME}-[^-\s]+-[^\s`]+\.whl)`? .*(?:not compatible|incompatible)"),

@@ -3,7 +3,7 @@
 import hashlib
 import platform
 import sysconfig
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -77,14 +77,22 @@ class EnvironmentSpecification:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) over interpreter, platform, requirements and the bytes of the wheels, which it reads."""
-        digest = hashlib.sha256()
-        parts = (self.runtime, platform.python_version(), sysconfig.get_platform(), *self.requirements)
-        for part in parts:
-            digest.update(part.encode() + b"\0")
-        for wheel in self.wheels:
-            with wheel.open("rb") as file:
-                digest.update(wheel.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
-        return digest.hexdigest()
+        return environment_digest(self.runtime, self.requirements, [_name_and_sha256(wheel) for wheel in self.wheels])
+
+
+def environment_digest(runtime: str, requirements: Iterable[str], wheels: Iterable[tuple[str, bytes]]) -> str:
+    """The digest of an environment whose wheels' file names and SHA-256 (raw) are known, whatever became of them."""
+    digest = hashlib.sha256()
+    for part in (runtime, platform.python_version(), sysconfig.get_platform(), *requirements):
+        digest.update(part.encode() + b"\0")
+    for name, sha256 in wheels:
+        digest.update(name.encode() + b"\0" + sha256)
+    return digest.hexdigest()
+
+
+def _name_and_sha256(path: Path) -> tuple[str, bytes]:
+    with path.open("rb") as file:
+        return path.name, hashlib.file_digest(file, "sha256").digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,20 @@ def resolve(ai_engine: str, requested: str | None, runtime_map: Mapping[str, str
     return next((runtime for runtime in runtimes(ai_engine) if runtime.name == (target or requested)), None)
 
 
+def spelt(ai_engine: str, requested: str, runtime_map: Mapping[str, str] = NOTHING_MAPPED) -> str:
+    """The name of the known runtime that this one differs from in case and blanks only, else the name itself."""
+    known = {_plain(runtime.name): runtime.name for runtime in runtimes(ai_engine, runtime_map)}
+    return requested if requested in known.values() else known.get(_plain(requested), requested)
+
+
+def probably_meant(requested: str) -> str | None:
+    """The runtime that is here, for a name that says its version in other words: `Python 3.11`, `python3.11.7`."""
+    version = INSTALLED.removeprefix("python")
+    numbers = re.findall("[0-9]+", requested)
+    is_same = ".".join(numbers[:2]) == version or "".join(numbers) == version.replace(".", "")
+    return INSTALLED if is_same and requested != INSTALLED else None
+
+
 def mapped(ai_engine: str, requested: str, runtime_map: Mapping[str, str]) -> str | None:
     """The available runtime that the operator has packages get which ask for `requested`, if any."""
     default = default_runtime(ai_engine)
@@ -207,6 +221,10 @@ def _reason(ai_engine: str, name: str) -> str:
     if ai_engine in SERVED:
         return f"This installation runs {INSTALLED}; it has no {name}."
     return f"{ai_engine} models are not served by this installation. {UNSERVED.get(ai_engine, '')}".rstrip()
+
+
+def _plain(name: str) -> str:
+    return "".join(name.split()).lower()
 
 
 def _library(line: str) -> str:

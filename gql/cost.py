@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from types import MappingProxyType
 
 from graphql import (
     DocumentNode,
@@ -38,6 +39,8 @@ COUNT_COST = 100
 # A facet looks at every version.
 FACETS = "Facets"
 FACET_COST = 500
+# What looks through storage, or through every file of a workspace.
+COSTLY_FIELDS = MappingProxyType({"previewImport": 5_000, "storageUsage": 2_000})
 
 
 def operation_cost(
@@ -58,6 +61,12 @@ def operation_cost(
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     pricing = _Pricing(schema, fragments, _with_defaults(operation, variables or {}))
     return pricing.selection_set(operation.selection_set, root).of_items(1)
+
+
+def _own_cost(parent: GraphQLNamedType, name: str) -> int:
+    if parent.name.endswith(FACETS) and not name.startswith("__"):
+        return FACET_COST
+    return COSTLY_FIELDS.get(name, 1)
 
 
 def cost_excess(cost: int, operation: OperationDefinitionNode, limits: Limits) -> list[GraphQLError]:
@@ -135,7 +144,7 @@ class _Pricing:
         if node.name.value in COUNTS and parent.name.endswith("Connection"):
             return _Price(once=COUNT_COST)
         definition = self.schema.get_field(parent, node.name.value) if is_composite_type(parent) else None
-        own = FACET_COST if parent.name.endswith(FACETS) and not node.name.value.startswith("__") else 1
+        own = _own_cost(parent, node.name.value)
         if definition is None or node.selection_set is None:
             return _Price(own)
         below = self.selection_set(node.selection_set, get_named_type(definition.type))

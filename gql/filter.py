@@ -38,7 +38,8 @@ ID_TOLERANCE_SECONDS = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """What a field of a filter compares: a column, with the value that is given. A list is compared with ANY.
+    """What a field of a filter compares: a column, with the value that is given. A list is compared with ANY, or where
+    the comparison is CONTAINS, with what the column's array has: any of it.
 
     `type` is the Postgres type of the value, or of one item. `read` makes the value of what was given and of the
     context; it raises Unmatchable for what no row can have. `when_false` is the comparison for a given `false`. What is
@@ -59,6 +60,17 @@ class Restriction:
     named_by: Comparison = Comparison.EQUAL
     orders: tuple[str, ...] | None = None
     hint: Restriction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Having:
+    """What a field of a filter that is a filter itself restricts: a row of `view` whose `key` is the row's id meets it.
+
+    One row meets all of it. An empty one is met by whatever has a row there.
+    """
+
+    view: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,11 @@ described_enum(
 def restriction(rule: Restriction, *, description: str) -> Any:
     """A field of a filter. Null and left out mean that nothing is restricted."""
     return strawberry.field(default=None, description=description, metadata={RESTRICTION: rule})
+
+
+def having(view: str, key: str, *, description: str) -> Any:
+    """A field of a filter whose type is the filter of what is in `view`: see Having."""
+    return strawberry.field(default=None, description=description, metadata={RESTRICTION: Having(view, key)})
 
 
 def order_choice(orders: Mapping[Any, Order], *, description: str = "By what.") -> Any:
@@ -146,8 +163,8 @@ def _id_at(seconds: float) -> UUID:
     return UUID(int=min(max(0, int(seconds * 1000)), 2**48 - 1) << 80)
 
 
-def restriction_of(field: StrawberryField) -> Restriction:
-    rule: Restriction = field.metadata[RESTRICTION]
+def restriction_of(field: StrawberryField) -> Restriction | Having:
+    rule: Restriction | Having = field.metadata[RESTRICTION]
     return rule
 
 

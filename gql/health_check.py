@@ -32,9 +32,7 @@ class HealthCheckInput:
         default=None, description="How long to wait before it is first asked."
     )
     timeout_seconds: int | None = strawberry.field(default=None, description="How long to wait for its answer.")
-    period_seconds: int | None = strawberry.field(
-        default=None, description="How long to wait between two questions."
-    )
+    period_seconds: int | None = strawberry.field(default=None, description="How long to wait between two questions.")
     failure_threshold: int | None = strawberry.field(
         default=None, description="How many failures in a row mean that it is not well."
     )

@@ -32,15 +32,18 @@ class ImportPreview:
     version: str | None = strawberry.field(
         description="The number that the version would get now; null after 99.99.99."
     )
+    errors: list[UserError] = strawberry.field(
+        description="Everything that importModel would answer as errors: what is wrong with the input."
+    )
     problems: list[UserError] = strawberry.field(
-        description="Everything that it would be refused for: what is wrong with the input, then with the package."
+        description="Everything that the version would tell as problems: what is wrong with the package."
     )
     warnings: list[UserError] = strawberry.field(description="What is doubtful and would be let through.")
     model_directory: StorageLocation | None = strawberry.field(description="The model directory that was found.")
     file_count: int | None = strawberry.field(description="How many files it holds; null where none was found.")
     size_bytes: BigInt | None = strawberry.field(description="Their size.")
     model_path: str | None = strawberry.field(
-        description="The model's file or folder, relative to the model directory; empty for the directory itself."
+        description="The model's file or folder, relative to the model directory; null for the directory itself."
     )
     inference_code: str | None = strawberry.field(description="The inference code's path in the model directory.")
     ai_engine: AiEngine | None = strawberry.field(description="What it was made with.")
@@ -66,11 +69,11 @@ async def preview_import(
 ) -> ImportPreview:
     context = info.context
     preview = await import_preview.preview_import(context.installation, context.caller, input.read())
-    problems = [*map(user_error, preview.refusals), *map(_problem, preview.problems)]
     return ImportPreview(
-        is_importable=not problems,
+        is_importable=not preview.refusals and not preview.problems,
         version=preview.version,
-        problems=problems,
+        errors=[user_error(refusal) for refusal in preview.refusals],
+        problems=[_problem(row) for row in preview.problems],
         warnings=[_problem(row) for row in preview.warnings],
         **_found(context, input.name, preview),
     )
@@ -88,7 +91,7 @@ def _found(context: Context, name: str, preview: Preview) -> dict[str, Any]:
     lists = ("deployment_types", "deployable_as", "apis", "dependencies")
     if package is None:
         names = [field.name for field in fields(ImportPreview)]
-        given = ("is_importable", "version", "problems", "warnings")
+        given = ("is_importable", "version", "errors", "problems", "warnings")
         return {name: [] if name in lists else None for name in names if name not in given}
     return {
         "model_directory": StorageLocation(store=package.store, key=package.key)
@@ -96,7 +99,7 @@ def _found(context: Context, name: str, preview: Preview) -> dict[str, Any]:
         else None,
         "file_count": package.file_count,
         "size_bytes": BigInt(package.size_bytes),
-        "model_path": package.model_path,
+        "model_path": package.model_path or None,
         "inference_code": package.inference_code_path,
         "ai_engine": package.ai_engine,
         "algorithm": package.algorithm,
@@ -114,7 +117,9 @@ def _found(context: Context, name: str, preview: Preview) -> dict[str, Any]:
 
 
 def _deployable_as(context: Context, name: str, version: str | None, package: FoundPackage) -> Sequence[DeploymentType]:
-    imported = Deployable("NORMAL", name, version or "", package.deployment_types, package.ai_engine, package.runtime)
+    imported = Deployable(
+        "NORMAL", name, version or "", package.deployment_types, package.ai_engine, package.runtime, None
+    )
     kinds = [DeploymentType(kind) for kind in package.deployment_types]
     return [kind for kind in kinds if not deployment_blockers(context.installation, imported, kind)]
 

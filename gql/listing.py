@@ -10,16 +10,17 @@ from typing import Any, Protocol, TypeAlias
 
 from graphql import GraphQLArgument, GraphQLInputField, GraphQLInputObjectType, get_named_type
 
-from db.reading import Comparison, Condition, IdByName, Order, Parameter, ParentColumn, Source, Span
+from db.reading import Comparison, Condition, Has, IdByName, Order, Parameter, ParentColumn, Predicate, Source, Span
 from gql.bad_input import bad_input, storable
 from gql.connection import LARGEST_PAGE, USUAL_PAGE
 from gql.context import Context
 from gql.cursor import cursor_key
 from gql.definition import input_field, python_name
-from gql.filter import Argument, Choice, OrderDirection, Restriction, choice_of, restriction_of
+from gql.filter import Argument, Choice, Having, OrderDirection, Restriction, choice_of, restriction_of
 from gql.identifier import Prefix, decode
 from gql.mapping import Tally, ToMany
 
+FILTER = "filter"
 IN_NO_ORDER = ()
 Arguments: TypeAlias = Mapping[str, Any]
 Definitions: TypeAlias = Mapping[str, GraphQLArgument] | Mapping[str, GraphQLInputField]
@@ -41,20 +42,35 @@ def source_of(view: str, key: str | None, parent: ParentColumn | None, order: Or
 
 def filtered(source: Source, definitions: Definitions, arguments: Arguments, bind: Bind) -> Source:
     """What the argument `filter` leaves of a source."""
-    given = arguments.get("filter")
+    given = arguments.get(FILTER)
     if not given:
         return source
-    kind = get_named_type(definitions["filter"].type)
-    assert isinstance(kind, GraphQLInputObjectType)
-    conditions = tuple(
-        _restricted(name, restriction_of(input_field(kind.fields[name])), value, bind)
-        for name, value in given.items()
-        if value is not None
-    )
+    predicates = tuple(_restricted(definitions[FILTER], (FILTER,), given, bind))
     if source.conditions:
         # An index has a parent's rows side by side in an order, and no index those of them that a filter leaves.
-        conditions = tuple(replace(condition, orders=IN_NO_ORDER) for condition in conditions)
-    return Source(source.view, source.conditions + conditions, source.order)
+        predicates = tuple(_scattered(each) for each in predicates)
+    return Source(source.view, source.conditions + predicates, source.order)
+
+
+def _scattered(predicate: Predicate) -> Predicate:
+    return replace(predicate, orders=IN_NO_ORDER) if isinstance(predicate, Condition) else predicate
+
+
+def _restricted(
+    definition: GraphQLArgument | GraphQLInputField, path: tuple[str, ...], given: Arguments, bind: Bind
+) -> Iterator[Predicate]:
+    """What a filter that is given at a path of the arguments restricts."""
+    kind = get_named_type(definition.type)
+    assert isinstance(kind, GraphQLInputObjectType)
+    for name, value in given.items():
+        here, field = (*path, name), kind.fields[name]
+        rule = restriction_of(input_field(field))
+        if value is None:
+            continue
+        if isinstance(rule, Having):
+            yield Has(rule.view, rule.key, tuple(_restricted(field, here, value, bind)))
+        else:
+            yield _compared(here, rule, value, bind)
 
 
 def chosen(
@@ -84,27 +100,31 @@ def _item(rule: Restriction, value: Any, context: Context) -> object:
     return storable(made) if isinstance(made, str) else made
 
 
-def _restricted(name: str, rule: Restriction, value: object, bind: Bind) -> Condition:
+def _compared(path: tuple[str, ...], rule: Restriction, value: object, bind: Bind) -> Condition:
     item = partial(_item, rule)
 
     def items(arguments: Arguments, context: Context) -> list[object]:
-        values = arguments["filter"][name]
+        values = _at(path, arguments)
         if len(values) > LARGEST_PAGE:
-            raise bad_input(f"A filter takes at most {LARGEST_PAGE} values; {name} has {len(values)}.")
+            raise bad_input(f"A filter takes at most {LARGEST_PAGE} values; {path[-1]} has {len(values)}.")
         return list(dict.fromkeys(item(each, context) for each in values))
 
     if isinstance(value, list) and len(value) == 1:
-        # Equality with one value lets the index on it give the order too.
-        one = bind(rule.type, lambda arguments, context: item(arguments["filter"][name][0], context))
-        return Condition(rule.column, Comparison.EQUAL, one, rule.orders)
+        # Comparing with one value lets the index on it give the order too.
+        one = bind(rule.type, lambda arguments, context: item(_at(path, arguments)[0], context))
+        return Condition(rule.column, rule.comparison, one, rule.orders)
     if isinstance(value, list):
-        many = bind(f"{rule.type}[]", items)
-        return Condition(rule.column, Comparison.ANY, many, IN_NO_ORDER)
+        of_any = Comparison.OVERLAPS if rule.comparison is Comparison.CONTAINS else Comparison.ANY
+        return Condition(rule.column, of_any, bind(f"{rule.type}[]", items), IN_NO_ORDER)
     comparison = rule.when_false if value is False and rule.when_false else rule.comparison
-    given = bind(rule.type, lambda arguments, context: item(arguments["filter"][name], context))
+    given = bind(rule.type, lambda arguments, context: item(_at(path, arguments), context))
     operand = IdByName(rule.named_in, given, rule.named_by) if rule.named_in else given
-    hint = _restricted(name, rule.hint, value, bind) if rule.hint else None
+    hint = _compared(path, rule.hint, value, bind) if rule.hint else None
     return Condition(rule.column, comparison, operand, rule.orders, hint)
+
+
+def _at(path: tuple[str, ...], arguments: Arguments) -> Any:
+    return reduce(getitem, path, arguments)
 
 
 def span_of(mapping: ToMany, definitions: Definitions, arguments: Arguments, bind: Bind) -> Span:
@@ -172,10 +192,7 @@ def _columns(
 
 
 def _equal(prefix: Prefix | None, type_name: str, column: str, path: tuple[str, ...], bind: Bind) -> Condition:
-    def given(arguments: Arguments) -> Any:
-        return reduce(getitem, path, arguments)
-
     if type_name != "ID":
-        return Condition(column, Comparison.EQUAL, bind("text", lambda arguments, _: storable(given(arguments))))
+        return Condition(column, Comparison.EQUAL, bind("text", lambda arguments, _: storable(_at(path, arguments))))
     assert prefix is not None
-    return Condition(column, Comparison.EQUAL, bind("uuid", lambda arguments, _: decode(prefix, given(arguments))))
+    return Condition(column, Comparison.EQUAL, bind("uuid", lambda arguments, _: decode(prefix, _at(path, arguments))))

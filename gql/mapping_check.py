@@ -9,6 +9,7 @@ from typing import Any
 from graphql import (
     FieldNode,
     GraphQLField,
+    GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
@@ -168,9 +169,15 @@ def _orders(definition: GraphQLField) -> Iterator[Mapping[str, Any] | None]:
 def _every_filter(definition: GraphQLField) -> Mapping[str, Any]:
     """A filter with something in each field; what it is does not matter to the statement but for lists."""
     kind = get_named_type(definition.args["filter"].type) if "filter" in definition.args else None
-    if not isinstance(kind, GraphQLInputObjectType):
-        return {}
-    return {
-        name: [None, None] if is_list_type(get_nullable_type(field.type)) else False
-        for name, field in kind.fields.items()
-    }
+    return _everything_of(kind) if isinstance(kind, GraphQLInputObjectType) else {}
+
+
+def _everything_of(kind: GraphQLInputObjectType) -> Mapping[str, Any]:
+    return {name: _something(field) for name, field in kind.fields.items()}
+
+
+def _something(field: GraphQLInputField) -> Any:
+    nested = get_named_type(field.type)
+    if isinstance(nested, GraphQLInputObjectType):
+        return _everything_of(nested)
+    return [None, None] if is_list_type(get_nullable_type(field.type)) else False

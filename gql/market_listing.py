@@ -23,9 +23,11 @@ from gql.filter import (
 )
 from gql.identifier import Prefix
 from gql.mapping import BY_ID, OLDEST_ID, stored
+from gql.model_file import ScanReport
 from gql.model_metrics import ModelMetrics
 from gql.model_version import ModelDocument, ModelVersion, ModelVersionName
 from gql.node import Node
+from gql.provenance import Provenance
 from gql.scalar import BigInt
 from gql.stored_field import by_key, computed, embedded, newest, to_one
 from gql.user_error import UserError, outcome
@@ -68,6 +70,10 @@ class MarketListing(Node):
     size_bytes: BigInt | None = strawberry.field(description="The size of the whole package.")
     digest: str | None = strawberry.field(
         description="SHA-256 over the files' SHA-256 in the order of their paths; a subscriber's version has the same."
+    )
+    scan: ScanReport | None = embedded("scan", description="What the reading of its pickles found.")
+    provenance: Provenance | None = embedded(
+        "provenance", description="Who signed its package; null where it holds no signature."
     )
     published_at: datetime = strawberry.field(description="When it was first published.")
     is_own: bool = computed(_is_own, description="Whether this workspace published it.")

@@ -86,7 +86,9 @@ async def subscribe_to_listing(
 
 @strawberry.input(description="A subscription to be ended.")
 class UnsubscribeFromListingInput:
-    subscription_id: strawberry.ID = strawberry.field(description="The subscription.")
+    subscription_id: strawberry.ID = strawberry.field(
+        description="The subscription, and not its listing: that is gone once its publisher withdraws it."
+    )
     idempotency_key: str | None = strawberry.field(
         default=None, description="The same key with the same input gets the first answer again."
     )

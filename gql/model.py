@@ -14,6 +14,7 @@ from gql.filter import (
     Restriction,
     created_after,
     created_before,
+    having,
     name_restriction,
     order_choice,
     order_direction,
@@ -43,6 +44,8 @@ class Model(Node):
     version_count: int = strawberry.field(description="How many versions were ever imported, failed ones too.")
     created_at: datetime = strawberry.field(description="When its first version was imported.")
     created_by: str | None = strawberry.field(description="The token that imported the first version.")
+    deleted_at: datetime | None = strawberry.field(description="When it was deleted; null while it is not.")
+    deleted_by: str | None = strawberry.field(description="The token that deleted it.")
     latest_version: ModelVersion | None = newest(
         "model_id", BY_VERSION_NUMBER, view="normal_model_version", description="The highest version that is NORMAL."
     )
@@ -91,6 +94,9 @@ class ModelFilter:
     )
     created_after: datetime | None = created_after()
     created_before: datetime | None = created_before()
+    versions: ModelVersionFilter | None = having(
+        "model_version", "model_id", description="Only those with a version that all of this is true of."
+    )
 
 
 class ModelOrderField(StrEnum):

@@ -1,7 +1,7 @@
 """Aliases of models: names that point at a version, when each pointed where, and setting them."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import strawberry
@@ -14,6 +14,9 @@ from gql.model_version import ModelVersion
 from gql.stored_field import by_key, to_one
 from gql.user_error import UserError, outcome
 from resolvers import model_alias
+
+if TYPE_CHECKING:
+    from gql.model import Model
 
 # Behind every moment at which an alias was set, and before the end of one that holds: that is at infinity.
 NOW = datetime(9999, 12, 31, tzinfo=UTC)
@@ -35,6 +38,7 @@ AS_OF = Argument(
 @strawberry.type(description="A name that points at a version of a model, such as production.")
 class ModelAlias:
     name: str = strawberry.field(description="The name.")
+    version: str = strawberry.field(description="The version's number, whether there is still that version or not.")
     model_version: ModelVersion | None = to_one(
         "model_version_id",
         view="any_model_version",
@@ -48,6 +52,7 @@ class ModelAlias:
 @strawberry.type(description="A time during which an alias pointed at a version.")
 class ModelAliasChange:
     name: str = strawberry.field(description="The alias.")
+    version: str = strawberry.field(description="The version's number, whether there is still that version or not.")
     model_version: ModelVersion | None = to_one(
         "model_version_id",
         view="any_model_version",
@@ -97,34 +102,46 @@ def _expected(given: strawberry.Some[str] | strawberry.Some[str | None] | None) 
 @strawberry.type(description="What setModelAlias did.")
 class SetModelAliasPayload:
     alias: ModelAlias | None = by_key("alias_id", view="any_model_alias", description="The alias, or null.")
+    model: Annotated["Model", strawberry.lazy("gql.model")] | None = by_key(
+        "model_id", description="The model, with its aliases as they are now, or null."
+    )
     errors: list[UserError] = strawberry.field(description="Everything that was wrong; empty where it was done.")
     alias_id: strawberry.Private[UUID | None]
+    model_id: strawberry.Private[UUID | None]
 
 
 @strawberry.type(description="What removeModelAlias did.")
 class RemoveModelAliasPayload:
     change: ModelAliasChange | None = by_key("alias_id", description="Where the alias pointed until now, or null.")
+    model: Annotated["Model", strawberry.lazy("gql.model")] | None = by_key(
+        "model_id", description="The model, with its aliases as they are now, or null."
+    )
     errors: list[UserError] = strawberry.field(description="Everything that was wrong; empty where it was done.")
     alias_id: strawberry.Private[UUID | None]
+    model_id: strawberry.Private[UUID | None]
 
 
 async def set_model_alias(
     info: Info, input: Annotated[SetModelAliasInput, strawberry.argument(description="The alias.")]
 ) -> SetModelAliasPayload:
     context = info.context
-    alias_id, errors = await outcome(
+    period, errors = await outcome(
         model_alias.set_alias(context.installation, context.caller, input.read(), idempotency_key=input.idempotency_key)
     )
-    return SetModelAliasPayload(alias_id=alias_id, errors=errors)
+    return SetModelAliasPayload(
+        alias_id=period.id if period else None, model_id=period.model_id if period else None, errors=errors
+    )
 
 
 async def remove_model_alias(
     info: Info, input: Annotated[RemoveModelAliasInput, strawberry.argument(description="Which alias.")]
 ) -> RemoveModelAliasPayload:
     context = info.context
-    alias_id, errors = await outcome(
+    period, errors = await outcome(
         model_alias.remove_alias(
             context.installation, context.caller, input.read(), idempotency_key=input.idempotency_key
         )
     )
-    return RemoveModelAliasPayload(alias_id=alias_id, errors=errors)
+    return RemoveModelAliasPayload(
+        alias_id=period.id if period else None, model_id=period.model_id if period else None, errors=errors
+    )

@@ -1,4 +1,4 @@
-"""Deleting models and versions, and restoring versions."""
+"""Deleting models and versions, and restoring them."""
 
 from typing import Annotated
 from uuid import UUID
@@ -48,6 +48,11 @@ class DeleteModelInput:
         return model_deletion.ModelRequest(self.model_name, self.expected_revision)
 
 
+@strawberry.input(description="A deleted model to restore, with the versions that were deleted together with it.")
+class RestoreModelInput(DeleteModelInput):
+    pass
+
+
 @strawberry.type(description="What deleteModelVersion did.")
 class DeleteModelVersionPayload:
     model_version: ModelVersion | None = by_key(
@@ -69,6 +74,13 @@ class RestoreModelVersionPayload:
 @strawberry.type(description="What deleteModel did.")
 class DeleteModelPayload:
     model: Model | None = by_key("model_id", view="any_model", description="The model, without its versions, or null.")
+    errors: list[UserError] = strawberry.field(description="Everything that was wrong; empty where it was done.")
+    model_id: strawberry.Private[UUID | None]
+
+
+@strawberry.type(description="What restoreModel did.")
+class RestoreModelPayload:
+    model: Model | None = by_key("model_id", view="any_model", description="The model as it is again, or null.")
     errors: list[UserError] = strawberry.field(description="Everything that was wrong; empty where it was done.")
     model_id: strawberry.Private[UUID | None]
 
@@ -107,3 +119,15 @@ async def delete_model(
         )
     )
     return DeleteModelPayload(model_id=model_id, errors=errors)
+
+
+async def restore_model(
+    info: Info, input: Annotated[RestoreModelInput, strawberry.argument(description="Which model.")]
+) -> RestoreModelPayload:
+    context = info.context
+    model_id, errors = await outcome(
+        model_deletion.restore_model(
+            context.installation, context.caller, input.read(), idempotency_key=input.idempotency_key
+        )
+    )
+    return RestoreModelPayload(model_id=model_id, errors=errors)

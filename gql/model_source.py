@@ -54,7 +54,9 @@ class TemplateSource:
 @strawberry.type(description="The version is a container image.")
 class ContainerImageSource:
     image: str = strawberry.field(description="The image's address.")
-    command: str | None = strawberry.field(description="What starts it, where that is not the image's own.")
+    command: str | None = strawberry.field(
+        description="What the import named to start it; `container` of the version has what is in force."
+    )
     config_location: StorageLocation | None = inline(
         "chosen_", present="key", description="Where its config was read from; null where that was given as text."
     )
@@ -74,7 +76,7 @@ class TrainingJobSourceInput:
 
 @strawberry.input(description="A folder in object storage with the model's files, and a template for its config.")
 class TemplateSourceInput:
-    template: str = strawberry.field(description="The template's id, from modelTemplates.")
+    template: strawberry.ID = strawberry.field(description="The template's id, from modelTemplates.")
     location: StorageLocationInput = strawberry.field(
         description="The folder model/ with the model's files, or the folder that it is in."
     )

@@ -8,6 +8,7 @@ from artifacts import model_template
 from artifacts.ai_engine import AiEngine
 from artifacts.input_output_mode import InputOutputMode
 from artifacts.model_template import TemplateType
+from gql.ai_engine import Architecture
 from gql.api_operation import ApiOperation
 from gql.described_enum import described_enum
 from resolvers.package_description import api_row
@@ -47,7 +48,7 @@ class ModelTemplate:
     runtime: str | None = strawberry.field(
         description="The runtime that it asks for; null takes this installation's own."
     )
-    architecture: str = strawberry.field(description="The processors that it was made for: X86_64 or AARCH64.")
+    architecture: Architecture = strawberry.field(description="The processors that it was made for.")
     input_output_mode: InputOutputMode = strawberry.field(description="The mode that its models have by default.")
     is_mode_fixed: bool = strawberry.field(description="Whether no other mode can be chosen.")
     modes: list[ModelTemplateMode] = strawberry.field(description="The modes that can be chosen.")
@@ -63,7 +64,7 @@ class ModelTemplate:
             ai_engine=entry.ai_engine,
             ai_engine_version=entry.engine_version,
             runtime=entry.runtime,
-            architecture=entry.architecture,
+            architecture=Architecture(entry.architecture),
             input_output_mode=entry.input_output_mode,
             is_mode_fixed=entry.is_mode_fixed,
             modes=[
@@ -81,22 +82,27 @@ class ModelTemplate:
 
 @strawberry.input(description="Which templates.")
 class ModelTemplateFilter:
-    type: TemplateType | None = strawberry.field(default=None, description="Only those of this type.")
-    ai_engine: AiEngine | None = strawberry.field(default=None, description="Only those of this engine.")
+    type: list[TemplateType] | None = strawberry.field(default=None, description="Only those of one of these types.")
+    ai_engine: list[AiEngine] | None = strawberry.field(default=None, description="Only those of one of these engines.")
     runtime: str | None = strawberry.field(default=None, description="Only those that ask for this runtime.")
     keyword: str | None = strawberry.field(
         default=None, description="Only those with this word in their name or description."
     )
 
     def fits(self, entry: model_template.ModelTemplate) -> bool:
-        wanted = ((self.type, entry.type), (self.ai_engine, entry.ai_engine), (self.runtime, entry.runtime))
         word = (self.keyword or "").lower()
-        is_named = word in f"{entry.name} {entry.description} {entry.id}".lower()
-        return is_named and all(asked is None or asked == has for asked, has in wanted)
+        return (
+            (self.type is None or entry.type in self.type)
+            and (self.ai_engine is None or entry.ai_engine in self.ai_engine)
+            and (self.runtime is None or entry.runtime == self.runtime)
+            and word in f"{entry.name} {entry.description} {entry.id}".lower()
+        )
 
 
 def model_templates(
-    filter: Annotated[ModelTemplateFilter | None, strawberry.argument(description="Which ones; all if left out.")] = None,
+    filter: Annotated[
+        ModelTemplateFilter | None, strawberry.argument(description="Which ones; all if left out.")
+    ] = None,
 ) -> list[ModelTemplate]:
     return [
         ModelTemplate.of(entry) for entry in model_template.model_templates() if filter is None or filter.fits(entry)

@@ -11,6 +11,7 @@ from gql.api_operation import ApiOperation
 from gql.audit_event import AuditEvent
 from gql.background_operation import BackgroundOperation
 from gql.connection import Connection
+from gql.container import Container
 from gql.context import Context
 from gql.dependency import Dependency
 from gql.described_enum import described_enum
@@ -170,6 +171,7 @@ class ModelVersion(Node):
     health_check: HealthCheck | None = embedded(
         "health_check", description="How it says that it is well; of images only."
     )
+    container: Container | None = embedded("container", description="How it is started and reached; of images only.")
     config: str | None = strawberry.field(
         description="The config in force: the package's, with the importer's choices."
     )

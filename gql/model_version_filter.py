@@ -107,9 +107,9 @@ class ModelVersionFilter:
         Restriction("source_type", read=_type_name, orders=IN_ORDER_OF_TIME),
         description="Only those that were imported from one of these.",
     )
-    deployment_type: DeploymentType | None = restriction(
+    deployment_type: list[DeploymentType] | None = restriction(
         Restriction("deployment_types", comparison=Comparison.CONTAINS, orders=IN_NO_ORDER),
-        description="Only those that may be deployed as this.",
+        description="Only those that may be deployed as one of these.",
     )
     label: str | None = restriction(
         Restriction("labels", comparison=Comparison.CONTAINS, orders=IN_NO_ORDER),

@@ -20,9 +20,11 @@ from gql.model_alias import RemoveModelAliasPayload, SetModelAliasPayload, remov
 from gql.model_deletion import (
     DeleteModelPayload,
     DeleteModelVersionPayload,
+    RestoreModelPayload,
     RestoreModelVersionPayload,
     delete_model,
     delete_model_version,
+    restore_model,
     restore_model_version,
 )
 from gql.model_import import ImportModelPayload, RetryImportPayload, import_model, retry_import
@@ -66,7 +68,7 @@ class Mutation:
     )
     import_model: ImportModelPayload = strawberry.field(
         resolver=import_model,
-        description="Import what a completed run left in storage: a new model, or the next version of one.",
+        description="Import a new model or the next version of one: from a training job, a folder, or an image.",
     )
     retry_import: RetryImportPayload = strawberry.field(
         resolver=retry_import,
@@ -85,6 +87,10 @@ class Mutation:
     )
     delete_model: DeleteModelPayload = strawberry.field(
         resolver=delete_model, description="Delete a model with all of its versions, if nothing relies on any."
+    )
+    restore_model: RestoreModelPayload = strawberry.field(
+        resolver=restore_model,
+        description="Bring a deleted model back, with the versions that were deleted together with it.",
     )
     set_model_alias: SetModelAliasPayload = strawberry.field(
         resolver=set_model_alias, description="Point an alias of a model at a version; where it pointed before is kept."

@@ -89,8 +89,14 @@ class Query:
         order_by=ModelVersionOrder,
         description="The versions of all models, the newest first.",
     )
+    deleted_models: Connection[Model] = to_many(
+        view="deleted_model",
+        description="The deleted models, the newest first; restoreModel brings back those whose versions are kept "
+        "as yet.",
+    )
     deleted_model_versions: Connection[ModelVersion] = to_many(
         view="deleted_model_version",
+        filter=ModelVersionFilter,
         description="The deleted versions that are kept as yet, the newest first; some can be restored.",
     )
     model_templates: list[ModelTemplate] = strawberry.field(

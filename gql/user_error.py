@@ -9,6 +9,7 @@ import strawberry
 from gql.described_enum import described_enum
 from gql.identifier import Prefix, encode
 from resolvers.errors import (
+    AliasMoved,
     AlreadyExists,
     ErrorCode,
     InUse,
@@ -31,12 +32,13 @@ CODES = {
     "NOT_FOUND": "What the input names does not exist in this workspace.",
     "ALREADY_EXISTS": "The name or version number is in use, or was used once.",
     "CONFLICT": "Somebody changed it since you read it.",
+    "ALIAS_MOVED": "The alias does not point at the version that was expected.",
     "IDEMPOTENCY_KEY_REUSED": "The idempotency key belongs to another request.",
     "INVALID_STATE": "It is in a state in which this cannot be asked of it.",
     "IN_USE": "Something relies on what was to be deleted; the error names all of it.",
     "MODEL_SUBSCRIBED": "The model is subscribed to in the market: it is its publisher's to change.",
     "OWN_LISTING": "This workspace published it, and cannot subscribe to it.",
-    "RESTORE_EXPIRED": "The time in which the version could be restored is over.",
+    "RESTORE_EXPIRED": "The time in which the model or version could be restored is over.",
     "UNSUPPORTED_BY_ENGINE": "The engine of this installation cannot do that.",
     "TRAINING_JOB_NOT_COMPLETED": "Only a training job version that completed can be imported.",
     "REGION_MISMATCH": "The training job's output lies in another region than this installation.",
@@ -77,6 +79,7 @@ CODES = {
     "NOT_SCANNED": "A file may hold pickles and could not be read to its end.",
     "SIGNATURE_INVALID": "The package's signature is broken, or is one of other files.",
     "SIGNATURE_UNTRUSTED": "The package is signed by nobody that this installation trusts.",
+    "SIGNED_CONFIG_REPLACED": "The signature holds, and the importer put something in the signed config's place.",
     "SIGNATURE_MISSING": "The package is not signed, and this installation takes signed ones only.",
     "STORE_UNAVAILABLE": "The object store did not answer.",
     "STORE_DENIED": "The object store refused this server.",
@@ -133,6 +136,16 @@ class ConflictError(UserError):
     actual_revision: int = strawberry.field(description="The revision that the object has.")
 
 
+@strawberry.type(description="The alias points elsewhere than the request expected.")
+class AliasMovedError(UserError):
+    expected_version: str | None = strawberry.field(
+        description="The version that the request named; null where it expected none."
+    )
+    actual_version: str | None = strawberry.field(
+        description="The version that the alias points at; null where it points at none."
+    )
+
+
 @strawberry.type(description="The engine of this installation cannot honour what was asked.")
 class UnsupportedByEngineError(UserError):
     engine: str = strawberry.field(description="The engine's name.")
@@ -166,7 +179,15 @@ class PackageProblem(UserError):
     actual: str | None = strawberry.field(description="What was found.")
 
 
-ERROR_TYPES = (InputError, AlreadyExistsError, ConflictError, InUseError, UnsupportedByEngineError, PackageProblem)
+ERROR_TYPES = (
+    InputError,
+    AlreadyExistsError,
+    ConflictError,
+    AliasMovedError,
+    InUseError,
+    UnsupportedByEngineError,
+    PackageProblem,
+)
 
 
 async def outcome(act: Awaitable[Answer]) -> tuple[Answer | None, list[UserError]]:
@@ -195,6 +216,15 @@ def user_error(refusal: Refusal) -> UserError:
                 hint=hint,
                 expected_revision=refusal.expected_revision,
                 actual_revision=refusal.actual_revision,
+            )
+        case AliasMoved():
+            return AliasMovedError(
+                code=code,
+                message=message,
+                path=path,
+                hint=hint,
+                expected_version=refusal.expected_version,
+                actual_version=refusal.actual_version,
             )
         case InUse():
             users = [ModelVersionUser.of(user) for user in refusal.users]

@@ -1,26 +1,36 @@
 """Letting go of what nobody needs any more, as a background operation of a workspace. Every step may be repeated."""
 
 import asyncio
-from dataclasses import asdict
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 
 from artifacts.object_store import StoreError
-from db import clean_up, operation, workspace
-from db.failure import DATABASE_ERRORS
-from engines.engine import EngineError
+from db import clean_up, lease, operation, workspace
 from resolvers.caller import Caller
-from resolvers.errors import ErrorCode
+from resolvers.expired_upload import discard_expired
 from resolvers.idempotency import once
-from resolvers.import_attempt import ACTOR, Attempt, Superseded, problem_row
 from resolvers.installation import Installation
-from resolvers.leftover import Discarded, discard_leftovers
+from resolvers.leftover import delete_unused_blobs, discard_of_all, discard_of_host, do_each
 from resolvers.operation import OperationKind
+from resolvers.operation_attempt import (
+    ACTOR,
+    Attempt,
+    Conduct,
+    OperationFailed,
+    problem_row,
+    run_attempt,
+    store_code,
+)
+from resolvers.training_output import look_at_unseen
 from resolvers.transaction import Transaction, transaction
 
 BATCH = 100
+BLOB_BATCHES = 20
 PAUSE_SECONDS = 3600.0
+HOST = "clean-up of a host"
+HOST_PAUSE_SECONDS = 60.0
+HINT = "What was let go is gone; the rest is tried again within an hour, or by cleanUp."
 logger = structlog.get_logger()
 
 
@@ -47,14 +57,14 @@ async def _queue(unit: Transaction) -> UUID:
 
 
 async def keep_cleaning_up(installation: Installation) -> None:
-    """Every hour, until cancelled: queue a clean-up where versions are due, and let the installation's leftovers go."""
+    """Every hour, until cancelled: queue a clean-up where versions are due, and look after all that is shared."""
     while True:
-        try:
-            await queue_due(installation)
-            _log(await discard_leftovers(installation))
-        except (StoreError, EngineError, *DATABASE_ERRORS) as failure:
-            logger.warning("what nobody needs was not looked for", reason=str(failure) or repr(failure))
+        await do_each(installation, (_queue_due, look_at_unseen, discard_of_host, discard_of_all))
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _queue_due(installation: Installation) -> int:
+    return len(await queue_due(installation))
 
 
 async def queue_due(installation: Installation) -> list[UUID]:
@@ -68,29 +78,16 @@ async def queue_due(installation: Installation) -> list[UUID]:
 
 async def run(installation: Installation, operation_id: UUID) -> None:
     """Clean up as an operation asks. Ends it as SUCCEEDED or FAILED, or leaves it to a later attempt."""
-    row = await operation.claim(installation.pool, operation_id)
-    if row is None:
-        return
-    attempt = Attempt(installation, row)
-    try:
-        if row["attempts"] > installation.rules.operation_attempts:
-            await _fail(attempt, _our_fault("Every worker that tried this clean-up died of it."))
-        else:
-            await _clean_up(attempt)
-    except Superseded:
-        logger.info("clean-up was superseded", operation_id=str(operation_id))
-    except Exception as failure:
-        _log_failure(operation_id, failure)
-        if row["attempts"] < installation.rules.operation_attempts:
-            raise
-        await _fail(attempt, _problem(failure))
+    await run_attempt(installation, operation_id, Conduct("clean-up", HINT, _clean_up, _note_failure))
 
 
 async def _clean_up(attempt: Attempt) -> None:
     await attempt.advance("PURGING")
     versions, size_bytes = await _purge_versions(attempt)
     await attempt.advance("DISCARDING")
-    _log(await discard_leftovers(attempt.installation))
+    await discard_expired(attempt.installation, attempt.operation["workspace_id"])
+    await _delete_unused_blobs(attempt)
+    await _discard_of_host(attempt.installation)
     async with attempt.transaction() as unit:
         await attempt.hold(unit)
         await operation.finish(unit.connection, unit.workspace_id, attempt.operation["id"], "SUCCEEDED")
@@ -98,9 +95,21 @@ async def _clean_up(attempt: Attempt) -> None:
         unit.record("CLEAN_UP_SUCCEEDED", unit.workspace_id, versions=versions, sizeBytes=size_bytes)
 
 
-def _log(discarded: Discarded) -> None:
-    if discarded != Discarded():
-        logger.info("what nobody needed was discarded", **asdict(discarded))
+async def _delete_unused_blobs(attempt: Attempt) -> None:
+    """So many at the most: they may be those of any workspace, and the next clean-up waits meanwhile."""
+    try:
+        await delete_unused_blobs(attempt.installation, batches=BLOB_BATCHES)
+    except StoreError as failure:
+        logger.warning("unused files stay", operation_id=str(attempt.operation["id"]), reason=str(failure))
+        # The failure's own words may name what belongs to others.
+        message = "The store failed while files that no version holds were deleted."
+        raise OperationFailed(problem_row(store_code(failure), message, hint=HINT), may_pass=True) from failure
+
+
+async def _discard_of_host(installation: Installation) -> None:
+    """It is every workspace's, and hourly anyway: whoever asks again and again does not have it done each time."""
+    if await lease.take(installation.pool, HOST, uuid4(), HOST_PAUSE_SECONDS):
+        await discard_of_host(installation)
 
 
 async def _purge_versions(attempt: Attempt) -> tuple[int, int]:
@@ -118,26 +127,5 @@ async def _purge_versions(attempt: Attempt) -> tuple[int, int]:
     return purged, size_bytes
 
 
-async def _fail(attempt: Attempt, problem: dict[str, object]) -> None:
-    async with attempt.transaction() as unit:
-        await attempt.hold(unit)
-        await operation.finish(unit.connection, unit.workspace_id, attempt.operation["id"], "FAILED", problem)
-        unit.record("CLEAN_UP_FAILED", unit.workspace_id, code=problem["code"])
-
-
-def _log_failure(operation_id: UUID, failure: Exception) -> None:
-    if isinstance(failure, StoreError):
-        logger.warning("clean-up broke off", operation_id=str(operation_id), reason=str(failure))
-    else:
-        logger.error("clean-up broke off", operation_id=str(operation_id), exc_info=failure)
-
-
-def _problem(failure: Exception) -> dict[str, object]:
-    if isinstance(failure, StoreError):
-        hint = "What was let go is gone; the rest is tried again within an hour, or by cleanUp."
-        return problem_row(ErrorCode.STORE_UNAVAILABLE, str(failure), hint=hint)
-    return _our_fault("The clean-up failed for a reason of ours.")
-
-
-def _our_fault(message: str) -> dict[str, object]:
-    return problem_row(ErrorCode.INTERNAL_ERROR, message, hint="The server's log tells more under the operation's id.")
+async def _note_failure(attempt: Attempt, unit: Transaction, failure: OperationFailed) -> None:
+    unit.record("CLEAN_UP_FAILED", attempt.operation["subject_id"], code=failure.problem["code"])

@@ -3,6 +3,7 @@
     Refusal                     code, message, path, hint
     ├── AlreadyExists           + next_version
     ├── RevisionConflict        + expected_revision, actual_revision
+    ├── AliasMoved              + expected_version, actual_version
     ├── PackageRefusal          + file, pointer, expected, actual: what the reading of a package or config found
     ├── InUse                   + users: who relies on what was to be deleted
     └── UnsupportedByEngine     + engine, field
@@ -32,6 +33,7 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     ALREADY_EXISTS = "ALREADY_EXISTS"
     CONFLICT = "CONFLICT"
+    ALIAS_MOVED = "ALIAS_MOVED"
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     INVALID_STATE = "INVALID_STATE"
     IN_USE = "IN_USE"
@@ -80,6 +82,7 @@ class ErrorCode(StrEnum):
     SIGNATURE_INVALID = "SIGNATURE_INVALID"
     SIGNATURE_UNTRUSTED = "SIGNATURE_UNTRUSTED"
     SIGNATURE_MISSING = "SIGNATURE_MISSING"
+    SIGNED_CONFIG_REPLACED = "SIGNED_CONFIG_REPLACED"
     # What an import runs into.
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     STORE_DENIED = "STORE_DENIED"
@@ -106,9 +109,11 @@ class Refusal(Exception):
 
 
 class AlreadyExists(Refusal):
-    def __init__(self, message: str, *, path: Sequence[str], next_version: str | None = None) -> None:
-        hint = f"The next free version is {next_version}." if next_version else "Choose another name."
-        super().__init__(ErrorCode.ALREADY_EXISTS, message, path=path, hint=hint)
+    def __init__(
+        self, message: str, *, path: Sequence[str], next_version: str | None = None, hint: str | None = None
+    ) -> None:
+        usual = f"The next free version is {next_version}." if next_version else "Choose another name."
+        super().__init__(ErrorCode.ALREADY_EXISTS, message, path=path, hint=hint or usual)
         self.next_version = next_version
 
 
@@ -122,6 +127,20 @@ class RevisionConflict(Refusal):
         )
         self.expected_revision = expected_revision
         self.actual_revision = actual_revision
+
+
+class AliasMoved(Refusal):
+    """A version is None where the alias points at nothing."""
+
+    def __init__(self, expected_version: str | None, actual_version: str | None) -> None:
+        super().__init__(
+            ErrorCode.ALIAS_MOVED,
+            f"The alias points at {actual_version or 'nothing'}, not at {expected_version or 'nothing'}.",
+            path=["expectedVersion"],
+            hint="Decide with what it points at now.",
+        )
+        self.expected_version = expected_version
+        self.actual_version = actual_version
 
 
 class VersionUserKind(StrEnum):

@@ -15,7 +15,7 @@ PATH = ("source", "trainingJob")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A training job version, by columns of its view. An output that could not be looked at has no object count."""
+    """A training job version, by columns of its view. An output that nobody could look at yet has no object count."""
 
     status: str
     region: str
@@ -73,9 +73,9 @@ def _nothing_found(candidate: Candidate, path: Sequence[str]) -> Refusal:
     if candidate.contents_object_count is None:
         return Refusal(
             ErrorCode.STORE_UNAVAILABLE,
-            f"The output could not be looked at: {output}.",
+            f"What the output holds is not known: nobody has looked, or its store did not answer. It is {output}.",
             path=path,
-            hint="Import it when its store answers; importModel looks again.",
+            hint="It is looked at within the hour where its store answers; importModel looks at once.",
         )
     return Refusal(
         ErrorCode.OUTPUT_EMPTY,

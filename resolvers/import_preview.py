@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from artifacts.model_signature import find_signature, judge_signature
 from artifacts.object_store import StoreError
 from db import model
 from resolvers import version_number
 from resolvers.caller import Caller
-from resolvers.errors import Refusal, Refusals
-from resolvers.import_attempt import store_problem
+from resolvers.errors import ErrorCode, Refusal, Refusals
 from resolvers.import_plan import ImportPlan, plan_of_new
 from resolvers.import_request import ImportRequest, new_version, violations
 from resolvers.import_source import FoundSource, find_source
 from resolvers.installation import Installation
-from resolvers.model import name_violations
-from resolvers.package_description import api_row, config_text, metrics, requirements
+from resolvers.model import name_violations, numbers_exhausted
+from resolvers.operation_attempt import store_problem
+from resolvers.package_description import api_row, config_text, environment_requirements, metrics
 from resolvers.package_inspection import Inspection, Package, Row, add_scans, inspect, servable_types
 from resolvers.source_look import look_at_source
 from resolvers.transaction import Transaction, transaction
@@ -64,19 +65,33 @@ async def preview_import(installation: Installation, caller: Caller, request: Im
         refusals += await name_violations(unit, request)
         version = await _next_version(unit, request)
         source, refused = await _source(installation, unit, request)
+    if version is None and request.version is None:
+        refusals.append(numbers_exhausted(request.name))
     every = [*refusals, *(refusal for refusal in refused if refusal not in refusals)]
-    if source is None:
+    if source is None or any(refusal.path[:1] == ("source",) for refusal in every):
         return Preview(version, every, [], [], None)
     plan = plan_of_new(new_version(request, source), source.job)
     inspection = await _inspect(installation, caller, plan)
+    problems = [problem for problem in inspection.problems if not _is_told(problem, every)]
     package = inspection.package
     described = _described(plan, package) if package is not None else None
-    return Preview(version, every, inspection.problems, inspection.warnings, described)
+    return Preview(version, every, problems, inspection.warnings, described)
+
+
+def _is_told(problem: Row, refusals: Sequence[Refusal]) -> bool:
+    """Whether a problem is the request's own, and a refusal has told it with its place there."""
+    own_runtime = (ErrorCode.RUNTIME_UNAVAILABLE, ("runtime",))
+    return any(
+        problem["message"] == refusal.message
+        or (problem["code"], refusal.path) == own_runtime == (refusal.code, refusal.path)
+        for refusal in refusals
+    )
 
 
 async def _next_version(unit: Transaction, request: ImportRequest) -> str | None:
+    """None where the request names what is no version, and where all numbers are used."""
     if request.version is not None:
-        return request.version
+        return request.version if version_number.parse(request.version) is not None else None
     existing = await model.find(unit.connection, unit.workspace_id, name=request.name)
     return version_number.following(existing["last_version_number"] if existing is not None else 0)
 
@@ -97,6 +112,9 @@ async def _inspect(installation: Installation, caller: Caller, plan: ImportPlan)
         await add_scans(installation, caller.workspace.id, inspection, seconds=SCAN_SECONDS)
     except StoreError as failure:
         return Inspection(problems=[store_problem(failure)])
+    package = inspection.package
+    if package is not None and find_signature(file.path for file in package.files) is None:
+        inspection.add(*judge_signature(None, installation.rules.signature_policy))
     return inspection
 
 
@@ -119,7 +137,7 @@ def _described(plan: ImportPlan, package: Package) -> FoundPackage:
             "algorithm": config.algorithm,
             "requested_runtime": package.requested_runtime,
             "runtime": package.runtime.name if package.runtime else None,
-            "requirements": requirements(package),
+            "requirements": environment_requirements(package.runtime, config),
             "deployment_types": plan.deployment_types or servable_types(config),
             "apis": [api_row(api) for api in config.apis],
             "dependencies": [asdict(dependency) for dependency in config.dependencies],

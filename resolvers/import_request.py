@@ -6,13 +6,19 @@ from dataclasses import asdict, dataclass
 
 from artifacts.config import read_config
 from db import model_version
-from engines.runtime_catalogue import runtimes
+from engines.runtime_catalogue import probably_meant, runtimes
 from resolvers import field_rule, version_number
 from resolvers.api_choice import ApiChoice, api_violations, stored_apis
 from resolvers.dependency_choice import DependencyChoice, dependency_violations, stored_dependencies
 from resolvers.deployment_type import DeploymentType
 from resolvers.errors import ErrorCode, PackageRefusal, Refusal, invalid
-from resolvers.import_source import ContainerImageSource, FoundSource, ImportSource, source_violations
+from resolvers.import_source import (
+    ContainerImageSource,
+    FoundSource,
+    ImportSource,
+    TemplateSource,
+    source_violations,
+)
 from resolvers.installation import Installation
 
 CONFIG_CHOICE = "config"
@@ -73,6 +79,7 @@ def violations(installation: Installation, request: ImportRequest) -> list[Refus
         *_deployment_type_violations(request.deployment_types),
         *minimum_violations(request.minimum_specification),
         *_config_violations(request.config),
+        *_config_source_violations(request),
         *api_violations(request.apis, is_image=is_image),
         *runtime_violations(request.runtime, is_image=is_image),
         *_image_dependency_violations(request.dependencies, is_image=is_image),
@@ -154,6 +161,19 @@ def _config_violations(config: str | None) -> Iterator[Refusal]:
             yield PackageRefusal(problem, path=["config"])
 
 
+def _config_source_violations(request: ImportRequest) -> Iterator[Refusal]:
+    """Only one place can say what the config is."""
+    source = request.source
+    if request.config is None:
+        return
+    if isinstance(source, TemplateSource):
+        hint = "Leave config out, or import from objectStorage. apis, dependencies and runtime may be named here, too."
+        yield invalid("A template brings a config of its own.", path=["config"], hint=hint)
+    if isinstance(source, ContainerImageSource) and source.config_location is not None:
+        hint = "Leave one of them out."
+        yield invalid("The config is given as text and as a location.", path=["config"], hint=hint)
+
+
 def _image_dependency_violations(
     dependencies: Sequence[DependencyChoice] | None, *, is_image: bool
 ) -> Iterator[Refusal]:
@@ -169,9 +189,10 @@ def runtime_violations(runtime: str | None, *, is_image: bool = False) -> Iterat
         return
     available = sorted({entry.name for entry in runtimes() if entry.is_available})
     if runtime not in available:
+        meant = probably_meant(runtime)
         yield Refusal(
             ErrorCode.RUNTIME_UNAVAILABLE,
             f"This installation has no runtime {runtime!r}.",
             path=["runtime"],
-            hint=f"There are: {', '.join(available)}.",
+            hint=f"Did you mean {meant}?" if meant else f"There are: {', '.join(available)}.",
         )

@@ -15,7 +15,7 @@ from resolvers.api_choice import health_violations
 from resolvers.errors import ErrorCode, Refusal, along_with, invalid, raise_all
 from resolvers.import_blocker import Candidate, arm_violations, output_violations
 from resolvers.installation import Installation
-from resolvers.location import Location, granted
+from resolvers.location import Location, readable
 from resolvers.training_job import find_version_id
 from resolvers.transaction import Transaction
 
@@ -82,7 +82,7 @@ def source_violations(installation: Installation, source: ImportSource) -> Itera
         case TemplateSource():
             yield from _template_violations(source)
         case ContainerImageSource():
-            yield from _image_violations(source)
+            yield from _image_violations(installation, source)
         case _:
             assert_never(source)
 
@@ -113,8 +113,15 @@ def _mode_violation(template: ModelTemplate, *, path: Sequence[str]) -> Refusal:
     )
 
 
-def _image_violations(source: ContainerImageSource) -> Iterator[Refusal]:
+def _image_violations(installation: Installation, source: ContainerImageSource) -> Iterator[Refusal]:
     path = ["source", "containerImage"]
+    if installation.rules.signature_policy == "require":
+        yield Refusal(
+            ErrorCode.SIGNATURE_MISSING,
+            "This installation takes signed packages only, and an image's signature is not checked here.",
+            path=path,
+            hint="The operator decides with MODELYARD_SIGNATURE_POLICY.",
+        )
     if (wrong := image_reference_fault(source.image)) is not None:
         yield invalid(wrong, path=[*path, "image"], hint="An address such as registry.example.com/team/image:1.0.")
     command = source.command
@@ -132,10 +139,12 @@ async def find_source(
             return await _training_job(installation, unit, source, refusals)
         case ObjectStorageSource():
             path = ["source", "objectStorage"]
-            location = await _granted(installation, unit, source.location, refusals, path)
+            location = await _readable(installation, unit, source.location, refusals, path)
             return FoundSource(model_version.Source(SourceKind.OBJECT_STORAGE, store=location.store, key=location.key))
         case TemplateSource():
-            location = await _granted(installation, unit, source.location, refusals, ["source", "template", "location"])
+            location = await _readable(
+                installation, unit, source.location, refusals, ["source", "template", "location"]
+            )
             stored = model_version.Source(
                 SourceKind.TEMPLATE,
                 store=location.store,
@@ -169,7 +178,7 @@ async def _container_image(
     location = source.config_location
     if location is not None:
         path = ["source", "containerImage", "configLocation"]
-        location = await _granted(installation, unit, location, refusals, path)
+        location = await _readable(installation, unit, location, refusals, path)
     raise_all(refusals)
     return model_version.Source(
         SourceKind.CONTAINER_IMAGE,
@@ -181,13 +190,13 @@ async def _container_image(
     )
 
 
-async def _granted(
+async def _readable(
     installation: Installation,
     unit: Transaction,
     location: Location,
     refusals: Sequence[Refusal],
     path: Sequence[str],
 ) -> Location:
-    found = await along_with(refusals, granted(installation, unit, location, path=path))
+    found = await along_with(refusals, readable(installation, unit, location, path=path))
     raise_all(refusals)
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from artifacts.blob import BlobStore
 from artifacts.object_store import ObjectStore
+from artifacts.scan_thread import ScanThreads
 from artifacts.trusted_key import TrustedKeys
 from db.connection import Pool
 from db.reading_pool import ReadingPool
@@ -49,6 +50,7 @@ class Installation:
     reading_pool: ReadingPool
     stores: Mapping[str, ObjectStore]
     blobs: BlobStore
+    scans: ScanThreads
     engine: Engine
     packages: Path
     rules: Rules

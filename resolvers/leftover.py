@@ -1,30 +1,34 @@
 """What the whole installation keeps and nobody needs any more: it is found and let go. Any step may be repeated."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Protocol
 from uuid import UUID, uuid4
 
 import structlog
 from asyncpg import ForeignKeyViolationError, Record
 
 from artifacts.blob import BLOB_PREFIX, SHA256
-from artifacts.object_store import ObjectInfo
-from artifacts.package_directory import ArtifactDrift, discard
+from artifacts.object_store import ObjectInfo, StoreError
+from artifacts.package_directory import discard
 from db import clean_up, lease, model_version, stored_blob
-from engines.engine import EnvironmentSpecification
-from resolvers.deployment_target import environment_of
+from db.failure import DATABASE_ERRORS
+from engines.engine import EngineError, environment_digest
+from resolvers.expired_upload import discard_expired
 from resolvers.installation import Installation
-from resolvers.upload import discard_expired
 
 # Rows of the batch are locked while its bytes are deleted: whoever imports the same bytes waits so long.
 BATCH = 50
 CONCURRENCY = 8
 LONGEST_COPY = timedelta(days=1)
+SHARED = "housekeeping"
+# A little less than the hour after which a process comes again.
+SHARED_PAUSE_SECONDS = 3_500.0
 LISTING = "listing of blobs"
 LISTING_PAUSE_SECONDS = 86_400.0
 LISTING_SECONDS = 600.0
@@ -33,46 +37,68 @@ SHARDS = tuple(f"{number:02x}" for number in range(256))
 logger = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Discarded:
-    """How much was let go; `blobs` of `size_bytes` together."""
+class Step(Protocol):
+    """A part of the housekeeping that may be repeated: it answers how much was done, or nothing."""
 
-    blobs: int = 0
-    size_bytes: int = 0
-    uploads: int = 0
-    copies: int = 0
-    environments: int = 0
-    packages: int = 0
+    __name__: str
+
+    async def __call__(self, installation: Installation, /) -> object: ...
 
 
-async def discard_leftovers(installation: Installation) -> Discarded:
-    """Let go of what no version, service or upload holds. Raises StoreError and EngineError."""
-    await adopt_strays(installation)
-    blobs, size_bytes = await delete_unused_blobs(installation)
-    return Discarded(
-        blobs=blobs,
-        size_bytes=size_bytes,
-        uploads=await discard_expired(installation),
-        copies=await installation.blobs.discard_abandoned(older_than=LONGEST_COPY),
-        environments=await discard_environments(installation),
-        packages=await discard_packages(installation),
-    )
+async def do_each(installation: Installation, steps: Sequence[Step]) -> None:
+    """Take the steps one after the other; one that fails is logged, and keeps none from its turn."""
+    for step in steps:
+        try:
+            done = await step(installation)
+        except (StoreError, EngineError, *DATABASE_ERRORS) as failure:
+            logger.warning("housekeeping broke off", step=step.__name__, reason=str(failure) or repr(failure))
+        except Exception:
+            # Nobody looks at what an hourly task raises: one bad row would end all housekeeping for good.
+            logger.exception("housekeeping broke off", step=step.__name__)
+        else:
+            if done:
+                logger.info("housekeeping was done", step=step.__name__, count=done)
 
 
-async def delete_unused_blobs(installation: Installation) -> tuple[int, int]:
-    """Delete the blobs that no version holds: how many, and their bytes.
+async def discard_of_all(installation: Installation) -> None:
+    """Let go of what no version and no upload of any workspace holds, by one process in an hour."""
+    if await lease.take(installation.pool, SHARED, uuid4(), SHARED_PAUSE_SECONDS):
+        await do_each(installation, (discard_expired, adopt_strays, _delete_unused_blobs, _discard_copies))
+
+
+async def discard_of_host(installation: Installation) -> None:
+    """Let go of this host's folders. Each process looks itself: on another host there are others."""
+    # The folders first: a disk that is full may keep everything else from being done.
+    await do_each(installation, (discard_packages, discard_environments))
+
+
+async def _discard_copies(installation: Installation) -> int:
+    return await installation.blobs.discard_abandoned(older_than=LONGEST_COPY)
+
+
+async def _delete_unused_blobs(installation: Installation) -> int:
+    count, size_bytes = await delete_unused_blobs(installation)
+    if count:
+        logger.info("files that no version holds were deleted", count=count, size_bytes=size_bytes)
+    return count
+
+
+async def delete_unused_blobs(installation: Installation, *, batches: int | None = None) -> tuple[int, int]:
+    """Delete the blobs that no version holds, so many batches of them or all: how many, and their bytes.
 
     A killed process leaves the rows of its batch, whose bytes are gone or not; they are deleted once more.
+    Raises StoreError.
     """
     count = size_bytes = 0
     after = b""
-    while True:
+    for _ in range(batches) if batches is not None else itertools.count():
         rows = await _delete_batch(installation, after)
         if not rows:
-            return count, size_bytes
+            break
         count += len(rows)
         size_bytes += sum(row["size_bytes"] for row in rows)
         after = max(row["sha256"] for row in rows)
+    return count, size_bytes
 
 
 async def _delete_batch(installation: Installation, after: bytes) -> Sequence[Record]:
@@ -139,12 +165,8 @@ def _found(info: ObjectInfo) -> stored_blob.FoundBlob | None:
 
 
 async def discard_environments(installation: Installation) -> int:
-    """Remove this host's environments that no version needs: how many. Raises StoreError and EngineError."""
-    try:
-        kept = await _kept_environments(installation)
-    except ArtifactDrift as failure:
-        logger.warning("environments were not looked through", reason=str(failure))
-        return 0
+    """Remove this host's environments that no version needs: how many. Raises EngineError."""
+    kept = await _kept_environments(installation)
     older_than = timedelta(seconds=installation.rules.unused_environment_seconds)
     return len(await installation.engine.discard_environments(kept=kept, older_than=older_than))
 
@@ -155,13 +177,22 @@ async def _kept_environments(installation: Installation) -> set[str]:
     for workspace_id, version_id in await clean_up.versions_without_build(installation.pool):
         version = await model_version.find(installation.pool, workspace_id, version_id)
         assert version is not None
-        environment = await environment_of(installation, version)
-        kept.add(await asyncio.to_thread(_digest, environment))
+        kept |= await _digests(installation, version)
     return kept
 
 
-def _digest(environment: EnvironmentSpecification) -> str:
-    return environment.digest
+async def _digests(installation: Installation, version: Record) -> set[str]:
+    """The digest of a version's environment, by what is known of its wheels: the bytes themselves may be damaged."""
+    names = [PurePosixPath(dependency["package"]) for dependency in version["dependencies"]]
+    wheels = [name for name in names if name.suffix == ".whl"]
+    files = await model_version.all_files(installation.pool, version["workspace_id"], version["id"]) if wheels else []
+    sha256s = {file["path"]: file["sha256"] for file in files}
+    if missing := [str(wheel) for wheel in wheels if str(wheel) not in sha256s]:
+        # Without its wheels no environment of the version's was ever built.
+        logger.warning("a version lacks its wheels", version_id=str(version["id"]), files=missing)
+        return set()
+    named = [(wheel.name, sha256s[str(wheel)]) for wheel in wheels]
+    return {environment_digest(version["runtime"], version["requirements"] or (), named)}
 
 
 async def discard_packages(installation: Installation) -> int:

@@ -1,5 +1,6 @@
 """Where a workspace may read: its own prefix of the default store, and what the operator granted."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,6 +15,8 @@ GRANT_HINT = (
     "Name a place that was granted, or ask the operator to grant this one with `./modelyard workspace grant`. "
     "The output of a training job may be left out: a place under the workspace's own prefix is assigned."
 )
+KEY_HINT = "Give the whole key, from the top of the store, with one slash between two names; `store` names the store."
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +29,55 @@ def own_prefix(workspace_id: UUID) -> str:
     return f"workspaces/{workspace_id}/"
 
 
+async def readable(
+    installation: Installation, unit: Transaction, location: Location, *, path: Sequence[str]
+) -> Location:
+    """As `granted`, or below the workspace's own prefix."""
+    return await _allowed(installation, unit, location, [(DEFAULT_STORE, own_prefix(unit.workspace_id))], path=path)
+
+
 async def granted(
     installation: Installation, unit: Transaction, location: Location, *, path: Sequence[str]
 ) -> Location:
     """The location with its key cleaned. Raises Refusal (LOCATION_REFUSED) where the workspace was not granted it."""
+    return await _allowed(installation, unit, location, [], path=path)
+
+
+async def _allowed(
+    installation: Installation,
+    unit: Transaction,
+    location: Location,
+    own: Sequence[tuple[str, str]],
+    *,
+    path: Sequence[str],
+) -> Location:
     key = location.key.strip("/")
-    if not is_key(key) or "\\" in key:
-        message = "A key names a folder of the store, such as shared/job-7, without empty parts, . and .. parts."
-        raise _refused(message, path)
+    _check_key(key, path)
     if installation.rules.is_strict and any(map(str.isspace, key)):
         message = f"The key {key!r} holds a blank, which ModelArts does not take."
         raise _refused(message, path, hint="Rename the folder without blanks.")
-    allowed = [(row["store"], row["prefix"]) for row in await workspace.granted(unit.connection, unit.workspace_id)]
+    grants = await workspace.granted(unit.connection, unit.workspace_id)
+    allowed = [*own, *((row["store"], row["prefix"]) for row in grants)]
     is_allowed = any(location.store == store and f"{key}/".startswith(prefix) for store, prefix in allowed)
-    # A grant may outlive its store's setting.
-    if not is_allowed or location.store not in installation.stores:
+    # Also where a grant has outlived its store's setting.
+    if location.store not in installation.stores:
+        hint = f"There are: {', '.join(sorted(installation.stores))}."
+        raise _refused(f"There is no store named {location.store!r}.", path, hint=hint)
+    if not is_allowed:
         raise _refused(f"This workspace may not read {location.store}:{key}.", path)
     return Location(location.store, key)
+
+
+def _check_key(key: str, path: Sequence[str]) -> None:
+    scheme = _SCHEME.match(key)
+    if scheme is not None:
+        bare = key[scheme.end() :]
+        message = f"A location's key is no URL; it is {key[:200]!r}."
+        hint = f"Give the key alone, {bare[:200]!r}, less the name of a bucket, and the name of the store in `store`."
+        raise _refused(message, path, hint=hint)
+    if not is_key(key) or "\\" in key:
+        message = "A key names a folder of the store, such as shared/job-7, without empty parts, . and .. parts."
+        raise _refused(message, path, hint=KEY_HINT)
 
 
 def _refused(message: str, path: Sequence[str], *, hint: str = GRANT_HINT) -> Refusal:

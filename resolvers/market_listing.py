@@ -9,7 +9,16 @@ from asyncpg import Record
 from db import market_listing, model_version
 from resolvers import field_rule
 from resolvers.caller import Caller
-from resolvers.errors import ErrorCode, Refusal, RevisionConflict, along_with, invalid, not_found, raise_all
+from resolvers.errors import (
+    AlreadyExists,
+    ErrorCode,
+    Refusal,
+    RevisionConflict,
+    along_with,
+    invalid,
+    not_found,
+    raise_all,
+)
 from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.model import find_id
@@ -72,8 +81,7 @@ async def _publish(unit: Transaction, request: PublishRequest, refusals: Sequenc
         published_by=unit.actor,
     )
     if listing_id is None:
-        raise Refusal(
-            ErrorCode.ALREADY_EXISTS,
+        raise AlreadyExists(
             f"The version {request.version} of {request.model_name} is in the market already.",
             path=PATH,
             hint="Withdraw it first if what is shown of it is to change.",
@@ -135,6 +143,13 @@ def _publication_violations(request: PublishRequest, version: Record) -> Iterato
             f"The version {request.version} of {request.model_name} is {version['status']}; only a NORMAL one can be "
             "published.",
             path=PATH,
+        )
+    if version["integrity_state"] == "DRIFTED":
+        yield Refusal(
+            ErrorCode.ARTIFACT_DRIFT,
+            f"Stored files of {request.model_name} {request.version} are not the ones that were imported.",
+            path=PATH,
+            hint="Restore them or import the same package again; then verifyModelVersion looks again.",
         )
     if version["image"] is not None:
         yield Refusal(

@@ -99,11 +99,7 @@ async def _allocate(unit: Transaction, request: ImportRequest, source: FoundSour
     if given.is_subscribed:
         raise _subscribed(request.name)
     if given.version_number > version_number.HIGHEST:
-        raise invalid(
-            f"{request.name} has used its last version number, 99.99.99.",
-            path=["version"],
-            hint="Name a version that has not been used, or import under another model name.",
-        )
+        raise numbers_exhausted(request.name)
     version_id = await model_version.insert(
         unit.connection,
         unit.workspace_id,
@@ -115,7 +111,17 @@ async def _allocate(unit: Transaction, request: ImportRequest, source: FoundSour
     )
     if version_id is None:
         raise _already_exists(request.name, given.version_number, given.last_version_number)
+    if given.was_deleted:
+        unit.record("MODEL_RESTORED", given.model_id, name=request.name)
     return version_id
+
+
+def numbers_exhausted(name: str) -> Refusal:
+    return invalid(
+        f"{name} has used its last version number, 99.99.99.",
+        path=["version"],
+        hint="Name a version that has not been used, or import under another model name.",
+    )
 
 
 async def retry_import(

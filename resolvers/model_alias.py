@@ -9,7 +9,7 @@ from asyncpg import Record
 
 from db import model, model_alias, model_version
 from resolvers.caller import Caller
-from resolvers.errors import ErrorCode, Refusal, along_with, invalid, not_found, raise_all
+from resolvers.errors import AliasMoved, ErrorCode, Refusal, along_with, invalid, not_found, raise_all
 from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.model import find_id
@@ -42,10 +42,18 @@ class RemoveRequest:
     expected: Expected | None
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time during which an alias points at a version."""
+
+    id: UUID
+    model_id: UUID
+
+
 async def set_alias(
     installation: Installation, caller: Caller, request: SetRequest, *, idempotency_key: str | None
-) -> UUID:
-    """Point an alias at a version: the id of the period that begins, or goes on where it points there already.
+) -> Period:
+    """Point an alias at a version: the period that begins, or goes on where it points there already.
 
     Raises Refusals.
     """
@@ -54,7 +62,8 @@ async def set_alias(
         async def act() -> UUID:
             return await _set(unit, request)
 
-        return await once(unit, mutation="setModelAlias", key=idempotency_key, request=asdict(request), act=act)
+        period_id = await once(unit, mutation="setModelAlias", key=idempotency_key, request=asdict(request), act=act)
+        return await _period(unit, period_id)
 
 
 async def _set(unit: Transaction, request: SetRequest) -> UUID:
@@ -64,10 +73,11 @@ async def _set(unit: Transaction, request: SetRequest) -> UUID:
     version_id = await along_with(refusals, _lock_version(unit, request))
     raise_all(refusals)
     current = await model_alias.in_force(unit.connection, unit.workspace_id, model_id, request.alias)
-    _check_expected(request.expected, current)
     if current is not None and current["model_version_id"] == version_id:
+        # Whoever asks again because the answer was lost has what was asked for.
         current_id: UUID = current["id"]
         return current_id
+    _check_expected(request.expected, current)
     if current is None:
         await _check_room(unit, model_id)
     return await _move(unit, request, model_id, version_id, current)
@@ -90,14 +100,15 @@ async def _move(
 
 async def remove_alias(
     installation: Installation, caller: Caller, request: RemoveRequest, *, idempotency_key: str | None
-) -> UUID:
-    """Let an alias point at nothing: the id of the period that ended. Raises Refusals."""
+) -> Period:
+    """Let an alias point at nothing: the period that ended. Raises Refusals."""
     async with transaction(installation.pool, caller.workspace.id, caller.actor) as unit:
 
         async def act() -> UUID:
             return await _remove(unit, request)
 
-        return await once(unit, mutation="removeModelAlias", key=idempotency_key, request=asdict(request), act=act)
+        period_id = await once(unit, mutation="removeModelAlias", key=idempotency_key, request=asdict(request), act=act)
+        return await _period(unit, period_id)
 
 
 async def _remove(unit: Transaction, request: RemoveRequest) -> UUID:
@@ -114,6 +125,10 @@ async def _remove(unit: Transaction, request: RemoveRequest) -> UUID:
     unit.record("MODEL_ALIAS_REMOVED", model_id, alias=request.alias, before=current["version"])
     alias_id: UUID = current["id"]
     return alias_id
+
+
+async def _period(unit: Transaction, period_id: UUID) -> Period:
+    return Period(period_id, await model_alias.model_of(unit.connection, unit.workspace_id, period_id))
 
 
 async def _lock_model(unit: Transaction, name: str) -> Record:
@@ -145,12 +160,7 @@ async def _check_room(unit: Transaction, model_id: UUID) -> None:
 def _check_expected(expected: Expected | None, current: Record | None) -> None:
     version = current["version"] if current else None
     if expected is not None and expected.version != version:
-        raise Refusal(
-            ErrorCode.CONFLICT,
-            f"The alias was changed in the meantime: it points at {version or 'nothing'}.",
-            path=["expectedVersion"],
-            hint="Decide with what it points at now.",
-        )
+        raise AliasMoved(expected.version, version)
 
 
 def _name_violations(name: str) -> Iterator[Refusal]:

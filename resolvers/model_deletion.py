@@ -17,13 +17,14 @@ from resolvers.errors import (
     raise_all,
 )
 from resolvers.idempotency import once
-from resolvers.import_attempt import problem_row
 from resolvers.installation import Installation
 from resolvers.model_version import VersionName
+from resolvers.operation_attempt import problem_row
 from resolvers.transaction import Transaction, transaction
 from resolvers.version_user import use_violations
 
-# So many of those who use a version are named in the sentence; the error's data has all.
+UNSUBSCRIBE = "Unsubscribe instead."
+SUBSCRIBE = "Subscribe again instead."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class VersionRequest:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
+    """A model to delete or to restore."""
+
     model_name: str
     expected_revision: int | None
 
@@ -112,9 +115,10 @@ async def _restore(unit: Transaction, request: VersionRequest) -> UUID:
     (row,) = await model_deletion.lock(unit.connection, unit.workspace_id, [version_id])
     if row["purged_at"] is not None:
         raise _no_such_version(request.model_version)
-    raise_all([*_objections(row, request.expected_revision, path=["modelVersion"]), *_not_deleted(row)])
-    if not await model_deletion.restore(unit.connection, unit.workspace_id, version_id):
-        raise _expired()
+    objections = _objections(row, request.expected_revision, path=["modelVersion"], hint=SUBSCRIBE)
+    raise_all([*objections, *_not_deleted(row)])
+    if not await model_deletion.restore(unit.connection, unit.workspace_id, [version_id]):
+        raise _expired("version", path=["modelVersion"])
     if found["deleted_at"] is not None:
         await model_deletion.restore_model(unit.connection, unit.workspace_id, found["id"])
         unit.record("MODEL_RESTORED", found["id"], name=found["name"])
@@ -122,6 +126,40 @@ async def _restore(unit: Transaction, request: VersionRequest) -> UUID:
         await model.touch(unit.connection, unit.workspace_id, found["id"])
     unit.record("MODEL_VERSION_RESTORED", version_id)
     return version_id
+
+
+async def restore_model(
+    installation: Installation, caller: Caller, request: ModelRequest, *, idempotency_key: str | None
+) -> UUID:
+    """Undo the deletion of a model, with the versions that went with it: its id. Raises Refusals.
+
+    Versions that were deleted before it stay deleted: somebody wanted that of each.
+    """
+    async with transaction(installation.pool, caller.workspace.id, caller.actor) as unit:
+
+        async def act() -> UUID:
+            return await _restore_model(unit, request)
+
+        return await once(unit, mutation="restoreModel", key=idempotency_key, request=asdict(request), act=act)
+
+
+async def _restore_model(unit: Transaction, request: ModelRequest) -> UUID:
+    found = await model.lock_by_name(unit.connection, unit.workspace_id, request.model_name)
+    if found is None:
+        raise not_found(f"model named {request.model_name!r}", path=["modelName"])
+    objections = _objections(found, request.expected_revision, path=["modelName"], hint=SUBSCRIBE)
+    raise_all([*objections, *_model_not_deleted(found)])
+    model_id: UUID = found["id"]
+    version_ids = await model_deletion.deleted_with_model(unit.connection, unit.workspace_id, model_id)
+    await model_deletion.lock(unit.connection, unit.workspace_id, version_ids)
+    restored_ids = await model_deletion.restore(unit.connection, unit.workspace_id, version_ids)
+    if version_ids and not restored_ids:
+        raise _expired("model", path=["modelName"])
+    await model_deletion.restore_model(unit.connection, unit.workspace_id, model_id)
+    unit.record("MODEL_RESTORED", model_id, name=found["name"], versions=len(restored_ids))
+    for version_id in restored_ids:
+        unit.record("MODEL_VERSION_RESTORED", version_id)
+    return model_id
 
 
 async def _find(unit: Transaction, name: VersionName) -> tuple[Record, Record]:
@@ -141,7 +179,9 @@ def _no_such_version(name: VersionName) -> Refusal:
     return not_found(f"version {name.version!r} of the model {name.model_name!r}", path=["modelVersion", "version"])
 
 
-def _objections(row: Record, expected_revision: int | None, *, path: Sequence[str]) -> Iterator[Refusal]:
+def _objections(
+    row: Record, expected_revision: int | None, *, path: Sequence[str], hint: str = UNSUBSCRIBE
+) -> Iterator[Refusal]:
     """What stands against it by what is known of the model or the version."""
     if expected_revision is not None and row["revision"] != expected_revision:
         yield RevisionConflict(expected_revision, row["revision"])
@@ -150,7 +190,7 @@ def _objections(row: Record, expected_revision: int | None, *, path: Sequence[st
             ErrorCode.MODEL_SUBSCRIBED,
             "It is subscribed to in the market; its publisher's versions come and go with the subscription.",
             path=path,
-            hint="Unsubscribe instead.",
+            hint=hint,
         )
 
 
@@ -176,10 +216,17 @@ def _not_deleted(row: Record) -> list[Refusal]:
     return [Refusal(ErrorCode.INVALID_STATE, "The version is not deleted.", path=["modelVersion"])]
 
 
-def _expired() -> Refusal:
+def _model_not_deleted(row: Record) -> list[Refusal]:
+    if row["deleted_at"] is not None:
+        return []
+    hint = "restoreModelVersion brings back single versions of it."
+    return [Refusal(ErrorCode.INVALID_STATE, "The model is not deleted.", path=["modelName"], hint=hint)]
+
+
+def _expired(what: str, *, path: Sequence[str]) -> Refusal:
     return Refusal(
         ErrorCode.RESTORE_EXPIRED,
-        "The time in which the version could be restored is over.",
-        path=["modelVersion"],
+        f"The time in which the {what} could be restored is over.",
+        path=path,
         hint="Import it again from its source; it gets a new number.",
     )

@@ -3,61 +3,41 @@
 import asyncio
 from uuid import UUID
 
-import structlog
 from asyncpg import Record
 
 from artifacts.object_store import StoreError, StoreUnavailable
 from artifacts.package_directory import ArtifactDrift
 from db import environment_build, model_version, operation
-from engines.engine import BuildFailed, EngineError
+from engines.engine import BuildFailed, EngineError, EnvironmentSpecification
 from resolvers.deployment_target import environment_of
 from resolvers.environment_build import build_environment, note_existing
 from resolvers.errors import ErrorCode
-from resolvers.import_attempt import (
-    Attempt,
-    ImportFailed,
-    Superseded,
-    drift_problem,
-    our_fault,
-    problem_row,
-    store_problem,
-)
 from resolvers.import_plan import plan_of_version
 from resolvers.installation import Installation
+from resolvers.operation_attempt import (
+    Attempt,
+    Conduct,
+    ImportFailed,
+    OperationFailed,
+    drift_problem,
+    problem_row,
+    run_attempt,
+    store_problem,
+)
 from resolvers.package_copy import copy_package, keep_copy
 from resolvers.package_description import describe_package
 from resolvers.package_inspection import add_scans, inspect
 from resolvers.package_source import CONFIG_NAME
+from resolvers.stored_package import describe_again
+from resolvers.transaction import Transaction
 
 STORE_ATTEMPTS = 4
 STORE_RETRY_SECONDS = 1.0
-logger = structlog.get_logger()
 
 
 async def run(installation: Installation, operation_id: UUID) -> None:
     """Import what an operation asks for. Ends it as SUCCEEDED or FAILED, or leaves it to a later attempt."""
-    row = await operation.claim(installation.pool, operation_id)
-    if row is None:
-        return
-    attempt = Attempt(installation, row)
-    try:
-        _refuse_endless_attempts(attempt)
-        await _import(attempt)
-    except Superseded:
-        logger.info("import was superseded", operation_id=str(operation_id))
-    except ImportFailed as failure:
-        await _fail(attempt, failure)
-    except Exception:
-        logger.exception("import broke off", operation_id=str(operation_id))
-        if row["attempts"] < installation.rules.operation_attempts:
-            raise
-        await _fail(attempt, our_fault("The import failed for a reason of ours."))
-
-
-def _refuse_endless_attempts(attempt: Attempt) -> None:
-    """An import that takes its worker down with it must end too."""
-    if attempt.operation["attempts"] > attempt.installation.rules.operation_attempts:
-        raise our_fault("Every worker that tried this import died of it.")
+    await run_attempt(installation, operation_id, Conduct("import", "retryImport tries again.", _import, _note_failure))
 
 
 async def _import(attempt: Attempt) -> None:
@@ -66,8 +46,10 @@ async def _import(attempt: Attempt) -> None:
     assert version is not None
     if version["imported_at"] is None:
         await _with_store_retries(attempt, version)
-        version = await model_version.find(installation.pool, row["workspace_id"], row["subject_id"])
-        assert version is not None
+    else:
+        await describe_again(attempt, version)
+    version = await model_version.find(installation.pool, row["workspace_id"], row["subject_id"])
+    assert version is not None
     if version["runtime"] is not None:
         await _build(attempt, version)
     async with attempt.transaction() as unit:
@@ -120,7 +102,7 @@ async def _build(attempt: Attempt, version: Record) -> None:
             await note_existing(installation, version, environment)
             return
         await _enter_building(attempt, version)
-        await build_environment(installation, version, environment)
+        await _build_while_it_counts(attempt, version, environment)
     except BuildFailed as failure:
         problem = problem_row(
             ErrorCode.BUILD_FAILED,
@@ -140,6 +122,17 @@ async def _build(attempt: Attempt, version: Record) -> None:
         raise ImportFailed("BUILD_FAILED", [store_problem(failure)]) from failure
 
 
+async def _build_while_it_counts(attempt: Attempt, version: Record, environment: EnvironmentSpecification) -> None:
+    """A version that is deleted, or an attempt that another follows, holds no worker for the rest of a build."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            advancing = group.create_task(attempt.keep_advancing("BUILDING"))
+            await build_environment(attempt.installation, version, environment)
+            advancing.cancel()
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+
+
 async def _enter_building(attempt: Attempt, version: Record) -> None:
     await attempt.advance("BUILDING")
     if version["status"] == "BUILDING":
@@ -150,22 +143,12 @@ async def _enter_building(attempt: Attempt, version: Record) -> None:
         unit.record("MODEL_VERSION_BUILDING", version["id"])
 
 
-async def _fail(attempt: Attempt, failure: ImportFailed) -> None:
-    """Write down why, in the version and in the operation, unless another attempt has taken over."""
-    row = attempt.operation
-    try:
-        async with attempt.transaction() as unit:
-            await attempt.hold(unit)
-            await environment_build.lose(unit.connection, row["workspace_id"], row["subject_id"], "")
-            await model_version.set_status(
-                unit.connection, row["workspace_id"], row["subject_id"], failure.status, failure.problems
-            )
-            if failure.warnings:
-                await model_version.set_warnings(
-                    unit.connection, row["workspace_id"], row["subject_id"], failure.warnings
-                )
-            await operation.finish(unit.connection, row["workspace_id"], row["id"], "FAILED", failure.problems[0])
-            codes = [problem["code"] for problem in failure.problems]
-            unit.record(f"MODEL_VERSION_{failure.status}", row["subject_id"], codes=codes)
-    except Superseded:
-        logger.info("import was superseded", operation_id=str(row["id"]))
+async def _note_failure(attempt: Attempt, unit: Transaction, failure: OperationFailed) -> None:
+    """Write down in the version why."""
+    told = failure if isinstance(failure, ImportFailed) else ImportFailed("IMPORT_FAILED", [failure.problem])
+    workspace_id, version_id = unit.workspace_id, attempt.operation["subject_id"]
+    await environment_build.lose(unit.connection, workspace_id, version_id, "")
+    await model_version.set_status(unit.connection, workspace_id, version_id, told.status, told.problems)
+    if told.warnings:
+        await model_version.set_warnings(unit.connection, workspace_id, version_id, told.warnings)
+    unit.record(f"MODEL_VERSION_{told.status}", version_id, codes=[problem["code"] for problem in told.problems])

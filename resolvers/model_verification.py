@@ -6,21 +6,28 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import structlog
 from asyncpg import Record
 
 from artifacts.digest import manifest_digest
+from artifacts.fan_out import for_each
 from artifacts.object_store import ObjectNotFound, StoreError
 from artifacts.package_directory import ArtifactDrift
 from db import model_version, operation
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, Refusal
-from resolvers.fan_out import for_each
 from resolvers.idempotency import once
-from resolvers.import_attempt import Attempt, Superseded, drift_problem, problem_row
 from resolvers.installation import Installation
 from resolvers.model import find_id
 from resolvers.operation import OperationKind
+from resolvers.operation_attempt import (
+    Attempt,
+    Conduct,
+    OperationFailed,
+    drift_problem,
+    problem_row,
+    run_attempt,
+    store_code,
+)
 from resolvers.progress import Progress
 from resolvers.source_state import source_state
 from resolvers.transaction import Transaction, transaction
@@ -28,7 +35,6 @@ from resolvers.transaction import Transaction, transaction
 # Each reads some chunks ahead and hashes in a thread of its own.
 FILES_AT_ONCE = 4
 PROBLEM_LIMIT = 100
-logger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +49,6 @@ class Verification:
 
     version_id: UUID
     operation_id: UUID
-
-
-class VerificationFailed(Exception):
-    """It could not be found out; what is known of the version stays as it was."""
-
-    def __init__(self, problem: dict[str, object]) -> None:
-        super().__init__(problem["message"])
-        self.problem = problem
 
 
 async def verify_model_version(
@@ -72,6 +70,8 @@ async def verify_model_version(
 async def _queue(unit: Transaction, request: VerificationRequest) -> UUID:
     version_id = await find_id(unit, request.model_name, request.version, path=["modelVersion"])
     await model_version.lock(unit.connection, unit.workspace_id, version_id)
+    # Whoever had it locked may have deleted it.
+    await find_id(unit, request.model_name, request.version, path=["modelVersion"])
     version = await model_version.find(unit.connection, unit.workspace_id, version_id)
     assert version is not None
     if version["digest"] is None:
@@ -82,33 +82,17 @@ async def _queue(unit: Transaction, request: VerificationRequest) -> UUID:
         )
     kind = OperationKind.VERIFY_MODEL_VERSION
     under_way = await operation.find_under_way(unit.connection, unit.workspace_id, version_id, kind)
-    operation_id: UUID = (under_way or await unit.queue(kind, version_id))["id"]
+    if under_way is None:
+        under_way = await unit.queue(kind, version_id)
+        unit.record("MODEL_VERSION_VERIFICATION_REQUESTED", version_id)
+    operation_id: UUID = under_way["id"]
     return operation_id
 
 
 async def run(installation: Installation, operation_id: UUID) -> None:
     """Verify what an operation asks for. Ends it as SUCCEEDED or FAILED, or leaves it to a later attempt."""
-    row = await operation.claim(installation.pool, operation_id)
-    if row is None:
-        return
-    attempt = Attempt(installation, row)
-    try:
-        _refuse_endless_attempts(attempt)
-        await _verify(attempt)
-    except Superseded:
-        logger.info("verification was superseded", operation_id=str(operation_id))
-    except VerificationFailed as failure:
-        await _fail(attempt, failure.problem)
-    except Exception:
-        logger.exception("verification broke off", operation_id=str(operation_id))
-        if row["attempts"] < installation.rules.operation_attempts:
-            raise
-        await _fail(attempt, _our_fault("The verification failed for a reason of ours."))
-
-
-def _refuse_endless_attempts(attempt: Attempt) -> None:
-    if attempt.operation["attempts"] > attempt.installation.rules.operation_attempts:
-        raise VerificationFailed(_our_fault("Every worker that tried this verification died of it."))
+    hint = "verifyModelVersion tries again."
+    await run_attempt(installation, operation_id, Conduct("verification", hint, _verify, _note_failure))
 
 
 async def _verify(attempt: Attempt) -> None:
@@ -116,14 +100,14 @@ async def _verify(attempt: Attempt) -> None:
     version = await model_version.find(pool, row["workspace_id"], row["subject_id"])
     assert version is not None
     if version["digest"] is None or version["purged_at"] is not None:
-        raise VerificationFailed(problem_row(ErrorCode.INVALID_STATE, "Nothing is stored of the version any more."))
+        raise OperationFailed(problem_row(ErrorCode.INVALID_STATE, "Nothing is stored of the version any more."))
     files = await model_version.all_files(pool, row["workspace_id"], version["id"])
     try:
         problems = await _Reading(attempt, files).run()
     except StoreError as failure:
         hint = "When the store answers again, verify the version once more."
-        problem = problem_row(ErrorCode.STORE_UNAVAILABLE, str(failure), hint=hint)
-        raise VerificationFailed(problem) from failure
+        problem = problem_row(store_code(failure), str(failure), hint=hint)
+        raise OperationFailed(problem) from failure
     problems = problems or _manifest_problems(version, files)
     source = await source_state(attempt.installation, version, files)
     await _finish(attempt, version, _report(files, problems[:PROBLEM_LIMIT], source))
@@ -200,22 +184,11 @@ async def _finish(attempt: Attempt, version: Record, report: dict[str, object]) 
         )
         if not is_kept:
             message = "The version was imported anew while it was verified."
-            raise VerificationFailed(problem_row(ErrorCode.INVALID_STATE, message, hint="Verify it again."))
+            raise OperationFailed(problem_row(ErrorCode.INVALID_STATE, message, hint="Verify it again."))
         await operation.finish(unit.connection, row["workspace_id"], row["id"], "SUCCEEDED")
         kind = "MODEL_VERSION_VERIFIED" if report["state"] == "INTACT" else "MODEL_VERSION_DRIFTED"
         unit.record(kind, version["id"], digest=version["digest"].hex())
 
 
-async def _fail(attempt: Attempt, problem: dict[str, object]) -> None:
-    row = attempt.operation
-    try:
-        async with attempt.transaction() as unit:
-            await attempt.hold(unit)
-            await operation.finish(unit.connection, row["workspace_id"], row["id"], "FAILED", problem)
-    except Superseded:
-        logger.info("verification was superseded", operation_id=str(row["id"]))
-
-
-def _our_fault(message: str) -> dict[str, object]:
-    hint = "The server's log tells more under the operation's id."
-    return problem_row(ErrorCode.INTERNAL_ERROR, message, hint=hint)
+async def _note_failure(attempt: Attempt, unit: Transaction, failure: OperationFailed) -> None:
+    unit.record("MODEL_VERSION_VERIFICATION_FAILED", attempt.operation["subject_id"], code=failure.problem["code"])

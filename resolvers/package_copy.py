@@ -8,6 +8,7 @@ from asyncpg import Record
 
 from artifacts.blob import Blob, blob_key
 from artifacts.digest import manifest_digest
+from artifacts.fan_out import for_each
 from artifacts.model_signature import Provenance, judge_signature
 from artifacts.object_store import ObjectChanged, ObjectNotFound, ObjectStore
 from artifacts.pickle_scan import FileScan, ScanState
@@ -15,11 +16,11 @@ from artifacts.problem import Problem
 from db import model_version
 from resolvers import source_change
 from resolvers.blob_reservation import BlobReservations
-from resolvers.fan_out import for_each
-from resolvers.import_attempt import Attempt, refused, stored_problem
-from resolvers.model_provenance import find_provenance, stored_provenance
+from resolvers.finding_limit import first_findings
+from resolvers.model_provenance import find_provenance, replaced_config, stored_provenance
+from resolvers.operation_attempt import Attempt, ImportFailed, refused, stored_problem
 from resolvers.package_inspection import Package
-from resolvers.package_source import SourceFile, judge, read_file, scan_object, scan_opened
+from resolvers.package_source import SourceFile, judge, read_file, scan_object
 from resolvers.progress import Progress
 from resolvers.scan_policy import ScanPolicy, scan_policy
 from resolvers.scan_report import scan_report
@@ -59,6 +60,7 @@ class _Copying:
         rows: Sequence[Record],
     ) -> None:
         self._blobs = attempt.installation.blobs
+        self._scans = attempt.installation.scans
         self._store = store
         self._files = files
         self._earlier = {(row["path"], row["size_bytes"], row["source_etag"]): row for row in rows}
@@ -121,7 +123,7 @@ class _Copying:
         data = await read_file(self._store, file.info, limit_bytes=SMALL_BYTES)
         blob = await self._blobs.keep(data, reserve=self._reservations.reserve)
         self._progress.add(len(data))
-        return blob, await asyncio.to_thread(scan_opened, io.BytesIO(data), file.path, len(data))
+        return blob, await self._scans.scan(io.BytesIO(data), file.path, len(data))
 
     async def _copy_large(self, file: SourceFile) -> tuple[Blob, FileScan]:
         blob = await self._blobs.ingest(
@@ -131,7 +133,8 @@ class _Copying:
             on_progress=self._progress.of_file(),
             reserve=self._reservations.reserve,
         )
-        return blob, await scan_object(self._blobs.store, blob_key(blob.sha256), file.path, blob.size_bytes)
+        scan = await scan_object(self._scans, self._blobs.store, blob_key(blob.sha256), file.path, blob.size_bytes)
+        return blob, scan
 
 
 def _kept_file(row: Record) -> model_version.StoredFile:
@@ -201,7 +204,9 @@ async def keep_copy(
     provenance = await find_provenance(installation, files)
     if files:
         await _note_findings(attempt, version, files, provenance)
-    warned = _judged(files, policy, *judge_signature(provenance, installation.rules.signature_policy))
+    problems, doubts = judge_signature(provenance, installation.rules.signature_policy)
+    doubts += replaced_config(version, provenance.state if provenance else None)
+    warned = _judged(files, policy, problems, doubts)
     digest = manifest_digest([(file.path, file.sha256.hex()) for file in files]) if files else None
     async with attempt.transaction() as unit:
         await attempt.hold(unit)
@@ -214,7 +219,7 @@ async def keep_copy(
             version["id"],
             size_bytes=sum(file.size_bytes for file in files) if files else None,
             digest=bytes.fromhex(digest) if digest else None,
-            warnings=warnings + [stored_problem(warning) for warning in warned],
+            warnings=first_findings(warnings + [stored_problem(warning) for warning in warned]),
         )
         unit.record("MODEL_VERSION_COPIED", version["id"], digest=digest, files=len(files))
 
@@ -248,5 +253,6 @@ def _judged(
         problems += found
         warnings += doubtful
     if problems:
-        raise refused(problems, warnings)
+        failure = refused(problems, warnings)
+        raise ImportFailed(failure.status, first_findings(failure.problems), first_findings(failure.warnings))
     return warnings

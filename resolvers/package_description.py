@@ -4,12 +4,13 @@ from dataclasses import asdict
 
 import orjson
 
+from artifacts.ai_engine import AiEngine
 from artifacts.api import Api
 from artifacts.config import Config
 from db import model_version
-from engines.runtime_catalogue import requirements_for
+from engines.runtime_catalogue import Runtime, requirements_for
 from resolvers.import_plan import ImportPlan
-from resolvers.package_inspection import Inspection, Package, servable_types
+from resolvers.package_inspection import Inspection, servable_types
 
 EVALUATION_METRICS = ("f1", "recall", "precision", "accuracy")
 # What training jobs call the metric that config.json calls f1 (modelarts_03_0056).
@@ -31,26 +32,33 @@ def describe_package(plan: ImportPlan, inspection: Inspection) -> model_version.
         algorithm=config.algorithm,
         requested_runtime=package.requested_runtime,
         runtime=package.runtime.name if package.runtime else None,
-        requirements=requirements(package),
+        requirements=environment_requirements(package.runtime, config),
         config=config_text(config),
         apis=[api_row(api) for api in config.apis],
         dependencies=[asdict(dependency) for dependency in config.dependencies],
         metrics=metrics(plan, config),
         health_check={**config.health_check.to_json()} if config.health_check else None,
+        container=container(config),
         inference_code_path=package.layout.inference_code,
         model_path=package.layout.model_path,
         warnings=inspection.warnings,
     )
 
 
-def requirements(package: Package) -> list[str] | None:
-    """The pip lines of the package's environment, without the wheels that it brings along; None where it has none."""
-    if package.runtime is None or package.config is None:
+def environment_requirements(runtime: Runtime | None, config: Config) -> list[str] | None:
+    """The pip lines of a package's environment, without the wheels that it brings along; None where it has none."""
+    if runtime is None:
         return None
-    dependencies = package.config.dependencies
-    lines = requirements_for(package.runtime, [found.requirement for found in dependencies])
-    wheels = {found.requirement for found in dependencies if found.wheel}
+    lines = requirements_for(runtime, [found.requirement for found in config.dependencies])
+    wheels = {found.requirement for found in config.dependencies if found.wheel}
     return [line for line in lines if line not in wheels]
+
+
+def container(config: Config) -> dict[str, object] | None:
+    """How an image is started and reached; None for what is no image."""
+    if config.ai_engine is not AiEngine.IMAGE:
+        return None
+    return {"command": config.command, "protocol": config.protocol, "port": config.port}
 
 
 def config_text(config: Config) -> str:

@@ -1,31 +1,32 @@
 """What an import would make of a package, and everything that stands against it: for imports and previews alike."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from artifacts.ai_engine import AiEngine
-from artifacts.api import read_api_choices
 from artifacts.built_in_algorithm import find_built_in_algorithm
 from artifacts.config import Config, ConfigReading, default_config, read_config, read_config_choice
 from artifacts.config_use import ConfigUse
-from artifacts.health_check import read_health_check
+from artifacts.dependency_check import check_dependencies
 from artifacts.inference_code import SIZE_LIMIT_BYTES, check_inference_code
 from artifacts.input_output_mode import InputOutputMode
-from artifacts.json_node import JsonNode, JsonValue
 from artifacts.layout import LayoutReading, check_layout, check_wheels
 from artifacts.model_template import ModelTemplate, find_model_template
 from artifacts.object_store import ObjectStore
 from artifacts.package_file import PackageFile
-from artifacts.problem import Findings, Problem
-from engines.runtime_catalogue import Runtime, resolve, runtimes
+from artifacts.problem import Problem
+from engines.runtime_catalogue import Runtime
+from resolvers.config_choice import apply_choices
 from resolvers.dependency_choice import read_dependency_choices
 from resolvers.deployment_type import DeploymentType
 from resolvers.errors import ErrorCode
-from resolvers.import_attempt import problem_row, stored_problem
+from resolvers.finding_limit import first_findings
 from resolvers.import_plan import ImportPlan
 from resolvers.import_source import SourceKind
 from resolvers.installation import Installation
+from resolvers.operation_attempt import problem_row, stored_problem
 from resolvers.package_source import (
     CODE_NAME,
     CONFIG_LIMIT_BYTES,
@@ -39,7 +40,9 @@ from resolvers.package_source import (
     read_file,
     scan_files,
 )
+from resolvers.runtime_choice import RuntimeChoice, choose_runtime
 from resolvers.scan_policy import scan_policy
+from resolvers.source_store import find_store, store_gone
 
 UNKNOWN_ALGORITHM = "unknown_algorithm"
 SCAN_SECONDS = 60.0
@@ -69,9 +72,13 @@ class Package:
 
 @dataclass(slots=True)
 class Inspection:
-    """What was found, as rows keep problems. There are problems exactly where an import would be refused."""
+    """What was found, as rows keep problems. There are problems exactly where an import would be refused.
+
+    `ai_engine` is what the config says, which may have other problems.
+    """
 
     package: Package | None = None
+    ai_engine: AiEngine | None = None
     problems: list[Row] = field(default_factory=list)
     warnings: list[Row] = field(default_factory=list)
 
@@ -83,6 +90,9 @@ class Inspection:
 async def inspect(installation: Installation, plan: ImportPlan) -> Inspection:
     """Find the package, read its config, apply the importer's choices, check layout and runtime. Raises StoreError."""
     found = Inspection()
+    if plan.store is not None and find_store(installation, plan.store) is None:
+        found.problems.append(store_gone(plan.store))
+        return found
     try:
         if plan.source.kind == SourceKind.CONTAINER_IMAGE:
             package = await _image(installation, plan, found)
@@ -93,26 +103,47 @@ async def inspect(installation: Installation, plan: ImportPlan) -> Inspection:
         return found
     if package.config is not None:
         requested = package.config.runtime
-        config = _with_choices(plan, package.config, found)
-        runtime = _runtime(installation, config, requested, found)
+        config, chosen = apply_choices(plan, package.config)
+        found.add(chosen.problems, chosen.warnings)
+        choice = choose_runtime(installation.rules, config, requested, template=plan.source.template)
+        runtime = _take_runtime(choice, found)
         package = replace(package, config=config, requested_runtime=requested, runtime=runtime)
         _check_deployment_types(plan, config, found)
     found.package = package
     return found
 
 
+def _take_runtime(choice: RuntimeChoice, found: Inspection) -> Runtime | None:
+    found.problems += choice.problems
+    found.warnings += choice.warnings
+    return choice.runtime
+
+
 async def add_scans(
     installation: Installation, workspace_id: UUID, inspection: Inspection, *, seconds: float = SCAN_SECONDS
 ) -> None:
-    """Add what the pickles would be refused for where they lie: of a package that is not copied. Raises StoreError."""
+    """Add what the pickles would be refused for where they lie: of a package that is not copied. Raises StoreError.
+
+    Afterwards there are at most 100 problems, and as many warnings.
+    """
     package = inspection.package
-    if package is None or package.store is None:
-        return
-    policy = await scan_policy(installation, installation.pool, workspace_id)
-    limit_bytes = installation.rules.file_size_limit_bytes
-    scans = await scan_files(package.store, package.files, file_size_limit_bytes=limit_bytes, seconds=seconds)
-    for path, scan in scans.items():
-        inspection.add(*judge(path, scan, policy))
+    if package is not None and package.store is not None:
+        policy = await scan_policy(installation, installation.pool, workspace_id)
+        limit_bytes = installation.rules.file_size_limit_bytes
+        scans = await scan_files(
+            installation.scans, package.store, package.files, file_size_limit_bytes=limit_bytes, seconds=seconds
+        )
+        told = _empty_models(inspection)
+        for path, scan in scans.items():
+            if path not in told:
+                inspection.add(*judge(path, scan, policy))
+    inspection.problems = first_findings(inspection.problems)
+    inspection.warnings = first_findings(inspection.warnings)
+
+
+def _empty_models(inspection: Inspection) -> set[object]:
+    """Of these it is told already why they cannot be scanned."""
+    return {row["file"] for row in inspection.problems if row["code"] == ErrorCode.MODEL_FILE_EMPTY}
 
 
 async def _files(installation: Installation, plan: ImportPlan, found: Inspection) -> Package:
@@ -120,7 +151,8 @@ async def _files(installation: Installation, plan: ImportPlan, found: Inspection
     assert plan.key is not None
     store = installation.stores[plan.store]
     version_name = plan.job["name"] if plan.job is not None else None
-    directory = await find_files(store, plan.key, version_name)
+    needs_config = _config_use(plan) is ConfigUse.REQUIRED
+    directory = await find_files(store, plan.key, version_name, needs_config=needs_config)
     implied = _implied_config(plan)
     config = await _read_config(store, directory, plan, implied, found)
     layout = await _check_files(installation, plan, store, directory, config, found)
@@ -154,11 +186,13 @@ async def _read_config(
     if file is None:
         return implied
     data = await read_file(store, file.info, limit_bytes=CONFIG_LIMIT_BYTES)
-    return _taken(read_config(data, file=CONFIG_NAME, needs_image=True), found)
+    size_bytes = file.info.size_bytes
+    return _taken(read_config(data, file=CONFIG_NAME, size_bytes=size_bytes, needs_image=True), found)
 
 
 def _taken(reading: ConfigReading, found: Inspection) -> Config | None:
     found.add(reading.problems, reading.warnings)
+    found.ai_engine = reading.ai_engine
     return reading.config
 
 
@@ -172,8 +206,9 @@ async def _check_files(
 ) -> LayoutReading:
     rules = installation.rules
     listed = [PackageFile(file.path, file.info.size_bytes) for file in directory.files]
-    engine = config.ai_engine if config else _recorded_engine(plan)
-    layout = check_layout(
+    engine = config.ai_engine if config else found.ai_engine or _recorded_engine(plan)
+    layout = await asyncio.to_thread(
+        check_layout,
         listed,
         ai_engine=engine,
         needs_code=False if _implied_config(plan) is not None else None,
@@ -183,10 +218,18 @@ async def _check_files(
     )
     found.add(layout.problems, layout.warnings)
     if config is not None:
-        dependencies = read_dependency_choices(plan.dependencies) or config.dependencies
-        found.add(check_wheels([needed.wheel for needed in dependencies if needed.wheel], listed))
+        _check_dependencies(plan, config, listed, found)
     await _check_code(store, directory, engine, found)
     return layout
+
+
+def _check_dependencies(plan: ImportPlan, config: Config, listed: list[PackageFile], found: Inspection) -> None:
+    """Those in force: the importer's, where there are any."""
+    chosen = read_dependency_choices(plan.dependencies)
+    dependencies = config.dependencies if chosen is None else chosen
+    asked = check_dependencies(dependencies, file=CONFIG_NAME if chosen is None else None)
+    found.add(asked.problems, asked.warnings)
+    found.add(check_wheels([needed.wheel for needed in dependencies if needed.wheel], listed))
 
 
 def _config_use(plan: ImportPlan) -> ConfigUse:
@@ -203,9 +246,9 @@ def _recorded_engine(plan: ImportPlan) -> AiEngine | None:
 async def _check_code(store: ObjectStore, directory: FoundFiles, engine: AiEngine | None, found: Inspection) -> None:
     """Look at the inference code without running it."""
     file = next((file for file in directory.files if file.path == CODE_NAME), None)
-    if file is not None and engine is not None and file.info.size_bytes <= SIZE_LIMIT_BYTES:
+    if file is not None and engine is not None:
         source = await read_file(store, file.info, limit_bytes=SIZE_LIMIT_BYTES)
-        reading = check_inference_code(source, file=CODE_NAME, ai_engine=engine)
+        reading = await asyncio.to_thread(check_inference_code, source, file=CODE_NAME, ai_engine=engine)
         found.add(reading.problems, reading.warnings)
 
 
@@ -215,8 +258,8 @@ async def _image(installation: Installation, plan: ImportPlan, found: Inspection
     if plan.config is not None:
         config = _taken(read_config_choice(plan.config), found)
     elif plan.store is not None and plan.key is not None:
-        data = await read_config_file(installation.stores[plan.store], plan.key)
-        config = _taken(read_config(data, file=CONFIG_NAME), found)
+        data, size_bytes = await read_config_file(installation.stores[plan.store], plan.key)
+        config = _taken(read_config(data, file=CONFIG_NAME, size_bytes=size_bytes), found)
     else:
         config = default_config(algorithm=UNKNOWN_ALGORITHM, ai_engine=AiEngine.IMAGE, apis=())
     if config is not None and config.ai_engine is not AiEngine.IMAGE:
@@ -233,83 +276,6 @@ def _no_image_config(config: Config) -> Row:
         expected=AiEngine.IMAGE.model_type,
         actual=config.ai_engine.model_type,
         hint="Write Image, or import the model from object storage.",
-    )
-
-
-def _with_choices(plan: ImportPlan, config: Config, found: Inspection) -> Config:
-    """The config in force: what the importer named wins over what the package says."""
-    apis = None
-    if plan.apis is not None:
-        apis, findings = read_api_choices(plan.apis, ai_engine=config.ai_engine)
-        found.add(findings.problems, findings.warnings)
-    chosen = config.with_choices(
-        apis=apis, dependencies=read_dependency_choices(plan.dependencies), runtime=plan.runtime
-    )
-    if plan.source.health_check is not None:
-        health_check: JsonValue = {key: _json(value) for key, value in plan.source.health_check.items()}
-        chosen = replace(chosen, health_check=read_health_check(JsonNode(health_check, "healthCheck", Findings())))
-    if plan.source.command is not None:
-        chosen = replace(chosen, command=plan.source.command)
-    if plan.source.image is not None:
-        chosen = replace(chosen, swr_location=plan.source.image)
-    return chosen
-
-
-def _json(value: object) -> JsonValue:
-    assert isinstance(value, str | int | None)
-    return value
-
-
-def _runtime(installation: Installation, config: Config, requested: str | None, found: Inspection) -> Runtime | None:
-    """The runtime that the version gets: the importer's choice, else what the package asks for, else the default.
-
-    None for an engine that has no environment here; then there is a warning, as nothing else is wrong.
-    """
-    available = [runtime.name for runtime in runtimes(config.ai_engine) if runtime.is_available]
-    if not available:
-        found.warnings.append(_no_environment(config))
-        return None
-    given = resolve(config.ai_engine, config.runtime, installation.rules.runtime_map)
-    if given is None or not given.is_available:
-        found.problems.append(_runtime_missing(config, available))
-        return None
-    if requested and requested != given.name:
-        found.warnings.append(_runtime_substituted(config, requested, given))
-    return given
-
-
-def _runtime_substituted(config: Config, requested: str, given: Runtime) -> Row:
-    who = "the importer chose" if config.runtime == given.name else "the operator has mapped that to"
-    return problem_row(
-        ErrorCode.RUNTIME_SUBSTITUTED,
-        f"The package asks for the runtime {requested}; {who} {given.name}.",
-        file=CONFIG_NAME,
-        pointer="/runtime",
-        expected=requested,
-        actual=given.name,
-        hint="Send a test prediction: its code may need changes for another interpreter or newer libraries.",
-    )
-
-
-def _no_environment(config: Config) -> Row:
-    name = config.ai_engine.model_type
-    return problem_row(
-        ErrorCode.UNSUPPORTED_BY_ENGINE,
-        f"This installation has no environment for {name} models: the version cannot be deployed here.",
-        hint="Everything but deployment works. `runtimes` lists the engines that there are environments for.",
-    )
-
-
-def _runtime_missing(config: Config, available: Sequence[str]) -> Row:
-    names = ", ".join(available)
-    return problem_row(
-        ErrorCode.RUNTIME_UNAVAILABLE,
-        f"The config asks for the runtime {config.runtime!r}, which this installation does not have.",
-        file=CONFIG_NAME,
-        pointer="/runtime",
-        expected=names,
-        actual=config.runtime,
-        hint=f"If the package runs with one of these, name it in `runtime` of importModel or retryImport: {names}.",
     )
 
 

@@ -1,24 +1,23 @@
 """The files of a package where they lie: listed, read and scanned there."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from artifacts.model_directory import locate_model_directory
-from artifacts.object_store import ObjectInfo, ObjectStore
-from artifacts.pickle_scan import FileScan, ScanState, is_pickle_bearing, scan_file
+from artifacts.json_node import printable, shown
+from artifacts.model_directory import locate_model_directory, points_at_file
+from artifacts.object_store import MAX_KEY_BYTES, InvalidKey, ObjectInfo, ObjectStore, UnlistedFile
+from artifacts.pickle_scan import FileScan, ScanState
 from artifacts.problem import Problem, ProblemCode
+from artifacts.scan_thread import NOT_REACHED, ScanThreads
 from resolvers.scan_policy import ScanAction, ScanPolicy
 
 CONFIG_NAME = "config.json"
 CODE_NAME = "customize_service.py"
 CONFIG_LIMIT_BYTES = 2**20
-HEAD_BYTES = 4096
 OBJECT_LIMIT = 100_000
-NOT_REACHED = FileScan(ScanState.NOT_SCANNED, (), "there was no time left for it")
 
 
 class PackageRefused(Exception):
@@ -48,6 +47,14 @@ class FoundFiles:
 async def list_folder(store: ObjectStore, key: str) -> list[ObjectInfo]:
     """Everything below a key, at most 100,000 objects. Raises PackageRefused and StoreError."""
     objects: list[ObjectInfo] = []
+    try:
+        await _list(store, key, objects)
+    except InvalidKey as invalid:
+        raise PackageRefused([_location_invalid(key, invalid)]) from invalid
+    return objects
+
+
+async def _list(store: ObjectStore, key: str, objects: list[ObjectInfo]) -> None:
     async with aclosing(store.list(f"{key}/")) as listing:
         async for info in listing:
             objects.append(info)
@@ -55,25 +62,51 @@ async def list_folder(store: ObjectStore, key: str) -> list[ObjectInfo]:
                 message = f"More than {OBJECT_LIMIT:,} objects lie under {key}."
                 hint = "Point at the folder of one model."
                 raise PackageRefused([Problem(ProblemCode.UNSUPPORTED_FORMAT, message, hint=hint)])
-    return objects
 
 
-async def find_files(store: ObjectStore, key: str, version_name: str | None) -> FoundFiles:
+def _location_invalid(key: str, invalid: InvalidKey) -> Problem:
+    message = f"The location {key} cannot be read: {invalid.reason}."
+    hint = "Name the folder itself, by its place in the store: symbolic links are not followed."
+    return Problem(ProblemCode.FILE_PATH_INVALID, message, hint=hint)
+
+
+async def find_files(
+    store: ObjectStore, key: str, version_name: str | None, *, needs_config: bool = True
+) -> FoundFiles:
     """The model directory below a key: of a training job's version where one is named, else `model/` or the key itself.
 
     Raises PackageRefused and StoreError.
     """
     objects = {info.key.removeprefix(f"{key}/"): info for info in await list_folder(store, key)}
-    located = locate_model_directory(objects, version_name, key=key)
+    located = locate_model_directory(objects, version_name, key=key, needs_config=needs_config)
     if located.directory is None:
-        raise PackageRefused(located.problems)
+        is_file = not objects and await store.head(key) is not None
+        problems = (points_at_file(key),) if is_file else located.problems
+        raise PackageRefused([*await _unlisted(store, f"{key}/"), *problems])
     prefix = located.directory.prefix
+    if left_out := await _unlisted(store, f"{key}/{prefix}"):
+        # What seems to be missing from such a package may be what was left out.
+        raise PackageRefused(left_out)
     files = tuple(
         SourceFile(path.removeprefix(prefix), info)
         for path, info in objects.items()
         if path.startswith(prefix) and not path.endswith("/")
     )
     return FoundFiles(f"{key}/{prefix}".rstrip("/"), files)
+
+
+async def _unlisted(store: ObjectStore, prefix: str) -> list[Problem]:
+    return [_file_unlisted(file, file.path.removeprefix(prefix)) for file in await store.unlisted(prefix)]
+
+
+def _file_unlisted(file: UnlistedFile, path: str) -> Problem:
+    return Problem(
+        ProblemCode.FILE_PATH_INVALID,
+        f"{shown(path)} {file.reason}, so it would be missing from the version.",
+        printable(path)[:MAX_KEY_BYTES],
+        hint="Put the file itself there, under a name in UTF-8 without control characters; "
+        "`cp -RL` copies what links point at.",
+    )
 
 
 async def read_file(store: ObjectStore, info: ObjectInfo, *, limit_bytes: int) -> bytes:
@@ -86,44 +119,52 @@ async def read_file(store: ObjectStore, info: ObjectInfo, *, limit_bytes: int) -
     return bytes(data)
 
 
-async def read_config_file(store: ObjectStore, key: str) -> bytes:
-    """A config.json by its own key or by that of its folder. Raises PackageRefused and StoreError."""
-    for candidate in (key, f"{key}/{CONFIG_NAME}"):
-        info = await store.head(candidate)
-        if info is not None:
-            return await read_file(store, info, limit_bytes=CONFIG_LIMIT_BYTES)
+async def read_config_file(store: ObjectStore, key: str) -> tuple[bytes, int]:
+    """A config.json by its own key or by that of its folder, as far as it is read, and its size.
+
+    Raises PackageRefused and StoreError.
+    """
+    try:
+        for candidate in (key, f"{key}/{CONFIG_NAME}"):
+            info = await store.head(candidate)
+            if info is not None:
+                return await read_file(store, info, limit_bytes=CONFIG_LIMIT_BYTES), info.size_bytes
+    except InvalidKey as invalid:
+        raise PackageRefused([_location_invalid(key, invalid)]) from invalid
     message = f"There is no {CONFIG_NAME} at the location: neither {key} nor {key}/{CONFIG_NAME} is a file."
     hint = "Check the location for a slip of the pen, upload the config there, or give it as text in `config`."
     raise PackageRefused([Problem(ProblemCode.CONFIG_MISSING, message, CONFIG_NAME, hint=hint)])
 
 
 async def scan_files(
-    store: ObjectStore, files: Sequence[SourceFile], *, file_size_limit_bytes: int, seconds: float
+    threads: ScanThreads,
+    store: ObjectStore,
+    files: Sequence[SourceFile],
+    *,
+    file_size_limit_bytes: int,
+    seconds: float,
 ) -> dict[str, FileScan]:
     """What pickles name, by path, where they lie; what is not reached in time is NOT_SCANNED. Raises StoreError."""
     ends_at = time.monotonic() + seconds
     scans = {}
     for file in files:
-        if file.info.size_bytes <= file_size_limit_bytes:
+        info = file.info
+        if info.size_bytes <= file_size_limit_bytes:
             is_late = time.monotonic() > ends_at
-            scan = NOT_REACHED if is_late else await scan_object(store, file.info.key, file.path, file.info.size_bytes)
-            scans[file.path] = scan
+            scans[file.path] = (
+                NOT_REACHED
+                if is_late
+                else await scan_object(threads, store, info.key, file.path, info.size_bytes, ends_at=ends_at)
+            )
     return scans
 
 
-async def scan_object(store: ObjectStore, key: str, path: str, size_bytes: int) -> FileScan:
-    """What a file's pickles name, read without unpickling. Raises StoreError."""
+async def scan_object(
+    threads: ScanThreads, store: ObjectStore, key: str, path: str, size_bytes: int, *, ends_at: float | None = None
+) -> FileScan:
+    """As ScanThreads.scan, where the file lies. Raises StoreError."""
     with await store.open_seekable(key) as file:
-        return await asyncio.to_thread(scan_opened, cast(BinaryIO, file), path, size_bytes)
-
-
-def scan_opened(file: BinaryIO, path: str, size_bytes: int) -> FileScan:
-    """What an open file's pickles name. Blocks."""
-    head = file.read(HEAD_BYTES)
-    file.seek(0)
-    if not is_pickle_bearing(path, head):
-        return FileScan(ScanState.CLEAN, (), "no pickle")
-    return scan_file(path, file, size_bytes)
+        return await threads.scan(cast(BinaryIO, file), path, size_bytes, ends_at=ends_at)
 
 
 def judge(path: str, scan: FileScan, policy: ScanPolicy) -> tuple[list[Problem], list[Problem]]:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from resolvers.import_attempt import Attempt
+from resolvers.operation_attempt import Attempt
 
 TELL_SECONDS = 0.5
 

@@ -18,9 +18,9 @@ from db.failure import DATABASE_ERRORS
 from db.listener import Listener
 from engines.engine import EngineError, InstanceState, InstanceStatus, IsolationLevel
 from resolvers.deployment_target import PreparedTarget, instance_specification, prepare
-from resolvers.import_attempt import drift_problem
 from resolvers.installation import Installation
 from resolvers.instance_set import Seen, status_of
+from resolvers.operation_attempt import drift_problem
 from resolvers.service import ServiceDesiredState, ServiceStatus
 from resolvers.service_instance import ServiceInstances, is_due
 from resolvers.transaction import transaction

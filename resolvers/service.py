@@ -91,6 +91,7 @@ class Deployable:
     deployment_types: Sequence[str]
     ai_engine: str | None
     runtime: str | None
+    integrity_state: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +239,15 @@ def deployment_blockers(
                 ErrorCode.DEPLOYMENT_TYPE_NOT_CHOSEN,
                 f"{deployment_type} was not chosen when {version.model_name} {version.version} was imported.",
                 hint=f"It can be deployed as: {', '.join(version.deployment_types)}. Import another version for more.",
+            )
+        ]
+    if version.integrity_state == "DRIFTED":
+        return [
+            Refusal(
+                ErrorCode.ARTIFACT_DRIFT,
+                f"Stored files of {version.model_name} {version.version} are not the ones that were imported.",
+                hint="integrity tells which. Restore them or import the same package again; "
+                "then verifyModelVersion looks again.",
             )
         ]
     engine = installation.engine

@@ -5,19 +5,24 @@ from contextlib import aclosing
 
 from artifacts.object_store import ObjectInfo, ObjectStore
 from resolvers.errors import ErrorCode
-from resolvers.import_attempt import STORE_HINTS, ImportFailed, problem_row
+from resolvers.operation_attempt import STORE_HINTS, ImportFailed, problem_row
 
 PROBLEM_LIMIT = 100
 
 
 async def refuse_changes(store: ObjectStore, key: str, before: Mapping[str, ObjectInfo]) -> None:
-    """Raise ImportFailed where what lies below a key is not all that lay there before, by the objects' keys."""
+    """Raise ImportFailed where what lies below a key is not all that lay there before, by the objects' keys.
+
+    Lists no further than the first 100 changes: somebody may be writing there without end.
+    """
     left, problems = dict(before), []
     async with aclosing(store.list(f"{key}/")) as listing:
         async for info in listing:
             seen = left.pop(info.key, None)
             if seen is None or (seen.etag, seen.size_bytes) != (info.etag, info.size_bytes):
                 problems.append(change(info.key.removeprefix(f"{key}/"), seen, info))
+                if len(problems) == PROBLEM_LIMIT:
+                    raise source_changed(*problems)
     problems += [change(gone.removeprefix(f"{key}/"), info, None) for gone, info in left.items()]
     if problems:
         raise source_changed(*problems[:PROBLEM_LIMIT])

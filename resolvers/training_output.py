@@ -6,13 +6,17 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from artifacts.fan_out import for_each
 from artifacts.object_store import StoreError
 from db import training_job
 from db.training_job import Contents
 from resolvers.installation import Installation
+from resolvers.source_store import find_store
 
 LOOK_SECONDS = 5.0
 OBJECT_LIMIT = 100_000
+UNSEEN_LIMIT = 100
+UNSEEN_AT_ONCE = 4
 
 
 async def look(installation: Installation, workspace_id: UUID, version_id: UUID) -> Contents | None:
@@ -40,6 +44,19 @@ async def look_again(installation: Installation, workspace_id: UUID, version_id:
     await _look(installation, output)
 
 
+async def look_at_unseen(installation: Installation) -> int:
+    """Look at outputs of completed versions that nobody has seen yet, some of them: how many are known now."""
+    unseen = await training_job.unseen_outputs(installation.pool, list(installation.stores), limit=UNSEEN_LIMIT)
+    seen = 0
+
+    async def look_at(found: tuple[UUID, UUID]) -> None:
+        nonlocal seen
+        seen += await look(installation, *found) is not None
+
+    await for_each(unseen, look_at, at_once=UNSEEN_AT_ONCE)
+    return seen
+
+
 async def _look(installation: Installation, output: Record) -> Contents | None:
     contents = await _list(installation, output, limit=OBJECT_LIMIT)
     if contents is None:
@@ -52,8 +69,7 @@ async def _look(installation: Installation, output: Record) -> Contents | None:
 
 
 async def _list(installation: Installation, output: Record, *, limit: int) -> Contents | None:
-    # A version may outlive its store's setting.
-    store = installation.stores.get(output["output_store"])
+    store = find_store(installation, output["output_store"])
     if store is None:
         return None
     contents = Contents()

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from artifacts.object_store import InvalidKey, ObjectStore, StoreDenied, StoreError, UploadIncomplete, is_key
+from artifacts.object_store import InvalidKey, ObjectStore, StoreError, StoreUnavailable, UploadIncomplete, is_key
 from db import training_job, upload
 from db.upload import NewFile
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, Refusal, along_with, invalid, not_found, raise_all
 from resolvers.idempotency import once
 from resolvers.installation import Installation
+from resolvers.operation_attempt import store_code
 from resolvers.training_job import find_version_id
 from resolvers.training_output import look
 from resolvers.transaction import Transaction, transaction
@@ -26,9 +27,12 @@ FILES = 1_000
 PATH_LENGTH = 800
 SIZE_LIMIT_BYTES = 5 * 2**40
 CONCURRENCY = 8
-# A completion that began in time may still be at work.
-EXPIRY_GRACE_SECONDS = 3_600.0
-ASK_AGAIN = "Ask again when the store answers; what was uploaded is kept until the upload expires."
+KEPT = "what was uploaded is kept until the upload expires."
+ASK_AGAIN = {
+    ErrorCode.STORE_UNAVAILABLE: f"Ask again when the store answers; {KEPT}",
+    ErrorCode.STORE_DENIED: f"The operator must let this server read and write the store; then ask again: {KEPT}",
+    ErrorCode.STORE_FULL: f"Ask again when the store has room; {KEPT}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ def _output_violations(version: Record) -> Iterator[Refusal]:
 async def presigned_parts(installation: Installation, row: UploadFile) -> list[PresignedPart]:
     """Where a file's parts are to be PUT. The store's own upload begins when this is first asked for.
 
-    Raises Refusal (STORE_UNAVAILABLE).
+    Raises Refusal (STORE_UNAVAILABLE, STORE_DENIED, STORE_FULL).
     """
     try:
         return await _presigned_parts(installation, row)
@@ -176,20 +180,8 @@ async def _look_at_output(installation: Installation, found: Record) -> None:
             ErrorCode.STORE_UNAVAILABLE,
             "The files are in their places, but the store does not tell what lies there.",
             path=["uploadId"],
-            hint=ASK_AGAIN,
+            hint=ASK_AGAIN[ErrorCode.STORE_UNAVAILABLE],
         )
-
-
-async def discard_expired(installation: Installation) -> int:
-    """Give back what uploads hold that were never completed: how many. Raises StoreError."""
-    rows = await upload.expired(installation.pool, EXPIRY_GRACE_SECONDS)
-    for row in rows:
-        for file in await upload.files(installation.pool, row["workspace_id"], row["id"]):
-            if file["store_upload_id"] is not None:
-                store, key = await _target(installation, row, file["path"])
-                await store.abort_upload(key, file["store_upload_id"])
-        await upload.expire(installation.pool, row["workspace_id"], row["id"])
-    return len(rows)
 
 
 async def _complete_files(installation: Installation, found: Record, rows: Sequence[Record]) -> list[Refusal]:
@@ -205,18 +197,16 @@ async def _complete_files(installation: Installation, found: Record, rows: Seque
 
 
 async def _complete_file(installation: Installation, found: Record, row: Record) -> Refusal | None:
-    store, key = await _target(installation, found, row["path"])
-    if row["store_upload_id"] is None:
-        missing = [part.number for part in store.parts(row["size_bytes"])]
-    else:
-        try:
+    try:
+        store, key = await _target(installation, found, row["path"])
+        if row["store_upload_id"] is not None:
             await store.complete_upload(key, row["store_upload_id"], row["size_bytes"])
-        except UploadIncomplete as incomplete:
-            missing = list(incomplete.missing)
-        except StoreError as failure:
-            return _store_failed(failure)
-        else:
             return None
+        missing = [part.number for part in store.parts(row["size_bytes"])]
+    except UploadIncomplete as incomplete:
+        missing = list(incomplete.missing)
+    except StoreError as failure:
+        return _store_failed(failure)
     shown = ", ".join(str(number) for number in missing[:10]) + (", …" if len(missing) > 10 else "")
     return Refusal(
         ErrorCode.UPLOAD_INCOMPLETE,
@@ -230,16 +220,20 @@ def _store_failed(failure: StoreError) -> Refusal:
     if isinstance(failure, InvalidKey):
         hint = "What lies there was uploaded earlier. Announce the file under another path."
         return invalid(str(failure), path=["uploadId"], hint=hint)
-    code = ErrorCode.STORE_DENIED if isinstance(failure, StoreDenied) else ErrorCode.STORE_UNAVAILABLE
-    return Refusal(code, str(failure), path=["uploadId"], hint=ASK_AGAIN)
+    code = store_code(failure)
+    return Refusal(code, str(failure), path=["uploadId"], hint=ASK_AGAIN[code])
 
 
 async def _target(installation: Installation, found: Record, path: str) -> tuple[ObjectStore, str]:
+    """Where a file goes. Raises StoreUnavailable where its store is no longer set."""
     version = await training_job.find_version(
         installation.pool, found["workspace_id"], found["training_job_version_id"]
     )
     assert version is not None
-    return installation.stores[version["output_store"]], f"{version['output_key']}/{path}"
+    store = installation.stores.get(version["output_store"])
+    if store is None:
+        raise StoreUnavailable(version["output_store"], "it is not among this installation's")
+    return store, f"{version['output_key']}/{path}"
 
 
 def _violations(files: Sequence[NewFile]) -> list[Refusal]:

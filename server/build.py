@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from artifacts.blob import BlobStore
+from artifacts.scan_thread import ScanThreads
 from artifacts.store_url import InvalidStoreUrl, create_store, parse_store_url
 from artifacts.trusted_key import TrustedKeys, read_trusted_keys
 from db.connection import Pool
@@ -47,17 +48,20 @@ async def installation(
     packages = settings.data_dir / "packages"
     # Its folders are passed through by their names, never listed.
     packages.mkdir(mode=0o711, parents=True, exist_ok=True)
+    scans = ScanThreads()
     try:
         yield Installation(
             pool=pool,
             reading_pool=reading_pool,
             stores={store.name: store},
             blobs=BlobStore(store),
+            scans=scans,
             engine=_engine(settings, dies_with_server=dies_with_server),
             packages=packages,
             rules=_rules(settings),
         )
     finally:
+        scans.close()
         await store.close()
 
 

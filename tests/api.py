@@ -26,6 +26,7 @@ ERRORS = """errors {
   __typename code message path hint
   ... on AlreadyExistsError { nextVersion }
   ... on ConflictError { expectedRevision actualRevision }
+  ... on AliasMovedError { expectedVersion actualVersion }
   ... on UnsupportedByEngineError { engine field }
   ... on InUseError { users { kind name id version } }
 }"""

@@ -4,7 +4,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -29,6 +29,7 @@ LARGE_SIZE = 100
 MALFORMED_CURSORS = ("", "!", "aWQ6", "bnVtYmVyOng", "é", "x" * 200, "aWQ6AA", "cGF0aDoA")
 MALFORMED_IDS = ("", "mdl_", "mdl_x", "nobody_" + "0" * 32, "0" * 36, "svc_" + "g" * 32, "🦉")
 UNKNOWN_KEY = "0" * 32
+FILTER = "Filter"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What a variable of a scalar type refuses.
 WRONG_INPUTS: Mapping[str, tuple[Any, ...]] = {
@@ -148,11 +149,16 @@ class Values:
         raise TypeError(kind)
 
     def _object(self, kind: GraphQLInputObjectType, place: Place, nested: Nested) -> Value:
-        names = list(kind.fields)
+        names, share = list(kind.fields), 0.7
+        if kind.name.endswith(FILTER):
+            # Of few things, and things of one object, or nothing would meet it.
+            place, share = replace(place, returned=kind.name.removesuffix(FILTER)), 0.3
         if is_one_of(kind):
             names = [self.picker.choice(names)]
         else:
-            names = [name for name in names if is_required_input_field(kind.fields[name]) or self.picker.random() < 0.7]
+            names = [
+                name for name in names if is_required_input_field(kind.fields[name]) or self.picker.random() < share
+            ]
             self.picker.shuffle(names)
         seen = self.theirs if self.picker.random() < 0.15 else self.ours
         fellow = seen.one_with(place.returned, names, self.picker)

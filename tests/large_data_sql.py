@@ -31,7 +31,8 @@ TRAINING_JOB_VERSIONS = """
 INSERT INTO training_job_version (
     id, workspace_id, training_job_id, number, status, status_message, algorithm_kind, built_in_algorithm, ai_engine,
     ai_engine_version, image, parameters, metrics, architecture, region, output_store, output_key, is_output_assigned,
-    output_object_count, output_size_bytes, output_modified_at, output_checked_at, started_at, finished_at, revision, created_at, created_by
+    output_object_count, output_size_bytes, output_modified_at, output_checked_at, started_at, finished_at,
+    revision, created_at, created_by
 )
 SELECT pg_temp.seeded_id('run', $1, number), $1, pg_temp.seeded_id('job', $1, 1 + (number - 1) % $3),
     1 + (number - 1) / $3, status,

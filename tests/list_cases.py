@@ -23,7 +23,7 @@ from graphql import (
 from db.connection import Pool
 from db.reading import Comparison
 from gql.definition import input_field, origin, strawberry_field
-from gql.filter import Restriction, restriction_of
+from gql.filter import Having, Restriction, restriction_of
 from gql.mapping import ToMany, mapping_of, stored_of
 
 ABSENT_TEXT = "no-row-has-this"
@@ -100,14 +100,33 @@ def list_fields(schema: GraphQLSchema) -> Iterator[ListField]:
 async def list_filters(pool: Pool, workspace_id: UUID, of: ListField) -> list[Mapping[str, Any] | None]:
     """None, then each filter alone: with what many rows have, with what few have, and with what none has."""
     kind = of.input_type("filter")
-    filters: list[Mapping[str, Any] | None] = [None]
-    for name, each in kind.fields.items() if kind else ():
-        filters += [{name: value} for value in await _values(pool, workspace_id, of.view, each)]
+    return [None, *(await _filters(pool, workspace_id, of.view, kind) if kind else ())]
+
+
+def kind_of(given: Mapping[str, Any] | None) -> str:
+    """A filter's name, behind that of the filter that it is in; with several values it is served in another way."""
+    if given is None:
+        return "no filter"
+    ((name, value),) = given.items()
+    if isinstance(value, dict):
+        return f"{name}.{kind_of(value)}"
+    return f"{name} of several" if isinstance(value, list) and len(value) > 1 else name
+
+
+async def _filters(pool: Pool, workspace_id: UUID, view: str, kind: GraphQLInputObjectType) -> list[Mapping[str, Any]]:
+    filters: list[Mapping[str, Any]] = []
+    for name, each in kind.fields.items():
+        rule, nested = restriction_of(input_field(each)), get_named_type(each.type)
+        if isinstance(rule, Having):
+            assert isinstance(nested, GraphQLInputObjectType)
+            values: list[Any] = await _filters(pool, workspace_id, rule.view, nested)
+        else:
+            values = await _values(pool, workspace_id, view, each, rule)
+        filters += [{name: value} for value in values]
     return filters
 
 
-async def _values(pool: Pool, workspace_id: UUID, view: str, of: GraphQLInputField) -> list[Any]:
-    rule = restriction_of(input_field(of))
+async def _values(pool: Pool, workspace_id: UUID, view: str, of: GraphQLInputField, rule: Restriction) -> list[Any]:
     single = await _single_values(pool, workspace_id, view, get_named_type(of.type), rule)
     if not is_list_type(get_nullable_type(of.type)):
         return single

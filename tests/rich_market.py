@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
+from artifacts.pickle_scan import ScanState
 from resolvers import version_number
+from resolvers.scan_report import scan_report
 from tests.rich_models import version
-from tests.rich_text import METRICS, apis, dependencies, moment, text
+from tests.rich_text import METRICS, apis, dependencies, moment, provenance, text
 from tests.rich_writer import Row, Writer
 
 LISTINGS = 4
@@ -49,6 +51,8 @@ async def _write_listings(writer: Writer) -> None:
                 "metrics": METRICS[number] or None,
                 "size_bytes": (12_345, None, 2**53 - 1)[number % 3],
                 "digest": each["digest"] if number % 2 else None,
+                "scan": scan_report([*ScanState][: number + 1]) if number % 2 == 0 else None,
+                "provenance": provenance("", number),
                 "published_at": moment(number),
                 "published_by": f"{writer.marker}token",
                 "withdrawn_at": moment(number + 1) if number == LISTINGS - 1 else None,
@@ -116,6 +120,9 @@ def _copied(writer: Writer, number: int, model: Row, published: int) -> Row:
         "training_job_version_id": None,
         "source_store": None,
         "source_key": None,
+        "template": None,
+        "image": None,
+        **dict.fromkeys(("chosen_store", "chosen_key", "chosen_input_output_mode", "image_command")),
         "deleted_at": model["deleted_at"],
         "purged_at": model["deleted_at"],
     }

@@ -1,7 +1,9 @@
 """Models with versions in every state, their files and the builds of their environments."""
 
 from artifacts.ai_engine import AiEngine
+from artifacts.pickle_scan import ScanState
 from engines.runtime_catalogue import INSTALLED
+from resolvers.scan_report import scan_report
 from tests import rich_text
 from tests.rich_text import apis, moment, problem
 from tests.rich_writer import Row, Writer
@@ -9,6 +11,7 @@ from tests.rich_writer import Row, Writer
 VERSION_STATUSES = ("NORMAL", "IMPORTING", "BUILDING", "IMPORT_FAILED", "BUILD_FAILED")
 BUILD_STATES = ("SUCCEEDED", "RUNNING", "FAILED")
 SCAN_STATES = ("CLEAN", "UNKNOWN", "SUSPICIOUS", "NOT_SCANNED")
+SOURCES = ("TRAINING_JOB", "OBJECT_STORAGE", "TEMPLATE", "TRAINING_JOB", "TRAINING_JOB", "CONTAINER_IMAGE")
 
 
 async def write_models(writer: Writer) -> None:
@@ -41,7 +44,6 @@ async def write_models(writer: Writer) -> None:
 def version(writer: Writer, place: int, model: Row, version_number: int) -> Row:
     status = VERSION_STATUSES[place % 5] if version_number != 999_999 else "NORMAL"
     is_read = place % 10 not in (1, 3) or status == "NORMAL"
-    runs = writer.rows["training_job_version"]
     return {
         "model_id": model["id"],
         "model_name": model["name"],
@@ -53,8 +55,7 @@ def version(writer: Writer, place: int, model: Row, version_number: int) -> Row:
             {"name": f"doc-{n}", "url": f"https://{writer.marker}d.test/?a=1&n={n}"} for n in range(place % 3)
         ],
         "origin": "BUILT_IN_ALGORITHM" if place % 2 else "CUSTOM_ALGORITHM",
-        "source_kind": "TRAINING_JOB",
-        "training_job_version_id": runs[place * 2 % 8]["id"],
+        **source(writer, place),
         "source_store": "default" if is_read else None,
         "source_key": f"{writer.marker}outputs/{place}/model" if is_read else None,
         "chosen_deployment_types": ["REAL_TIME"] if place % 3 == 1 else None,
@@ -73,6 +74,10 @@ def version(writer: Writer, place: int, model: Row, version_number: int) -> Row:
         "dependencies": rich_text.dependencies(writer.marker, place) if is_read else [],
         "metrics": rich_text.METRICS[place % len(rich_text.METRICS)] if is_read else None,
         "health_check": rich_text.health_check(writer.marker, place),
+        "container": rich_text.container(writer.marker, place),
+        "scan": scan_report([*ScanState][: place % 5] * 2) if is_read else None,
+        "provenance": rich_text.provenance(writer.marker, place) if is_read else None,
+        "integrity": rich_text.integrity(writer.marker, place) if is_read else None,
         "inference_code_path": "customize_service.py" if place % 2 == 0 else None,
         "model_path": "model.m" if is_read else None,
         "size_bytes": (0, 2**53 - 1, 12_345)[place % 3] if is_read else None,
@@ -87,6 +92,24 @@ def version(writer: Writer, place: int, model: Row, version_number: int) -> Row:
         "deleted_at": moment(place) if place in (10, 13) else None,
         "deleted_by": f"{writer.marker}token" if place in (10, 13) else None,
         "restorable_until": moment(place + 7) if place in (10, 13) else None,
+    }
+
+
+def source(writer: Writer, place: int) -> Row:
+    """What a version was imported from, as the importer named it."""
+    kind, runs = SOURCES[place % len(SOURCES)], writer.rows["training_job_version"]
+    is_folder, is_image = kind in ("OBJECT_STORAGE", "TEMPLATE"), kind == "CONTAINER_IMAGE"
+    has_place = is_folder or (is_image and place % 4 == 1)
+    return {
+        "source_kind": kind,
+        "training_job_version_id": runs[place * 2 % 8]["id"] if kind == "TRAINING_JOB" else None,
+        "chosen_store": "default" if has_place else None,
+        "chosen_key": f"{writer.marker}chosen/{place}/é" if has_place else None,
+        # The first one is in no catalogue any more.
+        "template": (f"{writer.marker}gone", "scikit-learn")[place // 6 % 2] if kind == "TEMPLATE" else None,
+        "chosen_input_output_mode": "UNDEFINED" if kind == "TEMPLATE" and place % 4 == 0 else None,
+        "image": f"{writer.marker}registry.test/image:{place}" if is_image else None,
+        "image_command": writer.text(place) if is_image and place % 4 == 3 else None,
     }
 
 

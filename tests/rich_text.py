@@ -123,6 +123,46 @@ def health_check(marker: str, number: int) -> dict[str, Any] | None:
     )[number % 3]
 
 
+def container(marker: str, number: int) -> dict[str, Any] | None:
+    return (
+        {"command": marker + text(number), "protocol": "https", "port": 8443},
+        None,
+        {"command": None, "protocol": None, "port": None},
+    )[number % 3]
+
+
+def provenance(marker: str, number: int) -> dict[str, Any] | None:
+    """What a signature says: one that is trusted, one that is not, or one that cannot be read."""
+    signed = {
+        "state": "VERIFIED",
+        "signer": marker + text(number),
+        "key_fingerprint": f"{number:064x}",
+        "predicate_type": f"https://{marker}model.test/signing/v1.0",
+        "signed_files": number,
+        "message": marker + text(number + 1),
+        "file": f"{marker}model.sig",
+    }
+    nobody = {"signer": None, "key_fingerprint": None}
+    unread = {**signed, **nobody, "state": "INVALID", "predicate_type": None, "signed_files": 0}
+    return (signed, None, {**signed, **nobody, "state": "UNTRUSTED"}, unread)[number % 4]
+
+
+def integrity(marker: str, number: int) -> dict[str, Any] | None:
+    """What a verification found, of the stored files and of their source."""
+    if number % 3 == 1:
+        return None
+    problems = [problem(marker, n) for n in range(number % 3)]
+    changed = [f"{marker}{text(n)}" for n in range(number % 4)]
+    return {
+        "state": "DRIFTED" if problems else "INTACT",
+        "checked_at": "2026-01-31T12:00:00Z",
+        "file_count": number,
+        "size_bytes": 2**53 - 1,
+        "problems": problems,
+        "source": {"state": ("UNKNOWN", "CHANGED", "GONE", "UNCHANGED")[number % 4], "changed_files": changed},
+    }
+
+
 def environment(marker: str, number: int) -> list[dict[str, str]]:
     return [{"name": f"NAME_{place}", "value": marker + text(place)} for place in range(number % 4)]
 

@@ -7,15 +7,17 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from artifacts.blob import INCOMING_PREFIX, Blob, BlobStore, blob_key
 from artifacts.object_store import InvalidKey, ObjectChanged, ObjectNotFound, ObjectStore
-from artifacts.package_directory import ArtifactDrift, PackageEntry, materialise
+from artifacts.package_directory import FILES_AT_ONCE, ArtifactDrift, PackageEntry, materialise
 from tests.object_stores import chunks, folder_store, keys, new_bucket, opened, read, s3_server
 
 DATA = os.urandom(1 << 20) * 18 + b"the end"
@@ -406,3 +408,42 @@ class TestMaterialise:
         (tmp_path / ".model.partial-0/half").write_bytes(b"x")
         await materialise(blobs, [await entry(blobs, "a", b"x")], tmp_path / "model")
         assert not (tmp_path / ".model.partial-0").exists()
+
+    async def test_fetches_a_few_files_at_once_and_never_all(self, tmp_path: Path) -> None:
+        """The read of any file waits until another one is under way."""
+        async with opened(folder_store(tmp_path / "objects")) as folder:
+            files = [await entry(BlobStore(folder), f"{number}", b"%d" % number) for number in range(20)]
+            meeting = MeetingStore(folder)
+            async with asyncio.timeout(30):
+                await materialise(BlobStore(cast(ObjectStore, meeting)), files, tmp_path / "model")
+        assert len(contents(tmp_path / "model")) == 20
+        assert 2 <= meeting.most_at_once <= FILES_AT_ONCE
+
+    async def test_finds_a_file_that_is_also_a_directory_among_names_that_sort_between(
+        self, folder: ObjectStore, tmp_path: Path
+    ) -> None:
+        blobs = BlobStore(folder)
+        with pytest.raises(InvalidKey, match="'a'"):
+            await materialise(blobs, [await entry(blobs, path, b"x") for path in ("a", "a-b", "a/b")], tmp_path / "m")
+        await materialise(blobs, [await entry(blobs, path, b"x") for path in ("a", "a-b/c", "ab")], tmp_path / "m")
+
+
+class MeetingStore:
+    """A folder whose reads go on only in pairs."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._pair = asyncio.Barrier(2)
+        self._reading = 0
+        self.most_at_once = 0
+
+    async def read(
+        self, key: str, *, start_bytes: int = 0, end_bytes: int | None = None, if_match: str | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        self._reading += 1
+        self.most_at_once = max(self.most_at_once, self._reading)
+        await self._pair.wait()
+        async with aclosing(self._store.read(key, start_bytes=start_bytes, end_bytes=end_bytes)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        self._reading -= 1

@@ -377,6 +377,7 @@ async def test_a_store_that_does_not_answer_fails_the_clean_up_in_the_end(
         payload = await api.mutate("cleanUp", "operation { id }")
         failed = await ended(api, payload["operation"]["id"], "FAILED")
         assert failed["error"]["code"] == "STORE_UNAVAILABLE"
+        assert failed["error"]["message"] == "The store failed while files that no version holds were deleted."
         assert failed["error"]["hint"]
         objects.unlink()
         (data_dir / "elsewhere").rename(objects)

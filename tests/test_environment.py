@@ -258,6 +258,11 @@ def test_gpu_packages_are_recognised_by_name() -> None:
         ),
         ("error: Failed to fetch: `https://index.example/six/`", None, "did not answer (https://index.example/six/)"),
         ("error: something new", None, "something new"),
+        (
+            "Because all versions of sklearn have no usable wheels and you require sklearn, we can conclude that …",
+            "sklearn",
+            "sklearn has no wheel for Python",
+        ),
     ],
 )
 def test_what_installers_say_becomes_a_sentence(errors: str, package: str | None, words: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from artifacts.folder_store import FolderStore
 from artifacts.object_store import (
     CHUNK_BYTES,
+    UNLISTED_LIMIT,
     InvalidKey,
     ObjectChanged,
     ObjectNotFound,
@@ -44,6 +45,23 @@ async def folder(tmp_path: Path) -> AsyncIterator[FolderStore]:
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(timeout=30) as client:
         yield client
+
+
+async def test_tells_what_it_leaves_out_of_a_listing(folder: FolderStore, tmp_path: Path) -> None:
+    await folder.put("a/file", chunks(b"x"))
+    root = tmp_path / "objects"
+    (root / "a/link").symlink_to(root / "a")
+    (root / "a/line\nbreak").write_bytes(b"x")
+    os.mkfifo(root / "a/pipe")
+    (root / "b").mkdir()
+    for number in range(UNLISTED_LIMIT + 1):
+        (root / f"b/{number}").symlink_to("nowhere")
+    assert [(file.path, file.reason) for file in await folder.unlisted("a/")] == [
+        ("a/line\nbreak", "has a name that cannot be kept"),
+        ("a/link", "is a symbolic link"),
+        ("a/pipe", "is no regular file"),
+    ]
+    assert len(await folder.unlisted("")) == UNLISTED_LIMIT
 
 
 async def test_neither_follows_nor_lists_symbolic_links(folder: FolderStore, tmp_path: Path) -> None:

@@ -80,3 +80,25 @@ async def test_batch_is_refused_for_a_model_without_declared_inputs(api: Api) ->
     apis = [{"requestContentType": "multipart/form-data", "requestSchema": PICTURE}]
     version = await import_package(api, mxnet_package(apis=None), algorithm=MXNET, deploymentTypes=["BATCH"], apis=apis)
     assert (version["status"], version["deploymentTypes"]) == ("NORMAL", ["BATCH"])
+
+
+async def test_a_config_beside_another_one_is_refused(api: Api) -> None:
+    text = config(model_type="MXNet").decode()
+    location = {"key": "shared/iris"}
+    before = await api.counts()
+    for source in (
+        {"template": {"template": "mxnet-py36", "location": location}},
+        {"containerImage": {"image": "registry.example.com/a/b:1", "configLocation": location}},
+    ):
+        errors = await api.refused("importModel", name="iris", source=source, config=text)
+        assert ["config"] in [error["path"] for error in errors]
+    assert await api.counts() == before
+
+
+async def test_a_wrong_value_does_not_hide_what_the_package_lacks(api: Api) -> None:
+    package = {"model/config.json": config(model_type="MXNet", metrics={"accuracy": "97%"})}
+    version = await import_package(api, package)
+    assert set(found(version["problems"])) == {
+        ("CONFIG_INVALID", "config.json", "/metrics/accuracy"),
+        ("MODEL_FILE_MISSING", None, None),
+    }

@@ -20,7 +20,7 @@ from tests.packages import (
 )
 
 PREVIEW = """query ($input: ImportModelInput!) { previewImport(input: $input) {
-    isImportable version
+    isImportable version errors { code path }
     problems { __typename code message path hint ... on PackageProblem { file pointer expected actual } }
     warnings { code ... on PackageProblem { file } }
     modelDirectory { store key } fileCount sizeBytes modelPath inferenceCode aiEngine algorithm requestedRuntime runtime
@@ -68,12 +68,10 @@ async def test_a_preview_tells_the_problems_of_the_import_and_those_of_the_reque
     shown = await preview(api, "iris", job, labels=["1"], version="01.0.0")
     assert await api.counts() == before
     assert not shown["isImportable"]
-    paths = [tuple(problem["path"]) for problem in shown["problems"] if problem["path"]]
-    assert paths == [("version",), ("labels", "0")]
+    assert [tuple(error["path"]) for error in shown["errors"]] == [("version",), ("labels", "0")]
     imported = await import_package(api, package, algorithm=SCIKIT_LEARN)
     assert imported["status"] == "IMPORT_FAILED"
-    of_package = [problem for problem in shown["problems"] if problem["__typename"] == "PackageProblem"]
-    assert set(found(of_package)) == set(found(imported["problems"]))
+    assert set(found(shown["problems"])) == set(found(imported["problems"]))
 
 
 async def test_a_preview_of_a_package_that_is_not_there_says_where_it_is_looked_for(api: Api) -> None:
@@ -85,7 +83,7 @@ async def test_a_preview_of_a_package_that_is_not_there_says_where_it_is_looked_
 
 async def test_a_preview_from_an_unknown_job_is_refused_with_everything_else(api: Api) -> None:
     shown = await preview(api, "nothing", "V0001", name="a b")
-    assert {(problem["code"], tuple(problem["path"])) for problem in shown["problems"]} == {
+    assert {(error["code"], tuple(error["path"])) for error in shown["errors"]} == {
         ("INVALID_INPUT", ("name",)),
         ("NOT_FOUND", ("source", "trainingJob", "trainingJobName")),
     }
@@ -96,7 +94,7 @@ async def test_a_preview_shows_the_next_version_and_a_number_that_is_taken(api: 
     await api.import_version("iris", job, version="2.0.99")
     assert (await preview(api, "iris", job))["version"] == "2.1.0"
     taken = await preview(api, "iris", job, version="2.0.99")
-    assert [problem["code"] for problem in taken["problems"]] == ["ALREADY_EXISTS"]
+    assert [error["code"] for error in taken["errors"]] == ["ALREADY_EXISTS"]
 
 
 async def test_a_preview_takes_the_importer_s_choices_into_account(api: Api) -> None:
@@ -107,3 +105,30 @@ async def test_a_preview_takes_the_importer_s_choices_into_account(api: Api) -> 
     assert (shown["isImportable"], shown["requestedRuntime"], shown["runtime"]) == (True, "python3.6", INSTALLED)
     assert "pandas" in shown["requirements"]
     assert [warning["code"] for warning in shown["warnings"]] == ["RUNTIME_SUBSTITUTED"]
+
+
+async def test_a_mode_that_the_template_has_not_is_an_error_of_the_preview_too(api: Api) -> None:
+    template = {"template": "scikit-learn", "location": {"key": "shared/iris"}, "inputOutputMode": "OBJECT_DETECTION"}
+    shown = await api.ask(PREVIEW, input={"name": "iris", "source": {"template": template}})
+    paths = {tuple(error["path"]) for error in shown["previewImport"]["errors"]}
+    assert ("source", "template", "inputOutputMode") in paths
+
+
+async def test_what_the_request_shows_is_not_told_again_as_the_package_s(api: Api) -> None:
+    job = await upload_job(api, mxnet_package(), algorithm=MXNET)
+    shown = await preview(api, "iris", job, config="{ broken", apis=[{"url": "/x"}], runtime="python3.6", version="1.0")
+    assert [tuple(error["path"]) for error in shown["errors"]] == [
+        ("version",),
+        ("config",),
+        ("apis", "0", "url"),
+        ("runtime",),
+    ]
+    assert (shown["problems"], shown["version"]) == ([], None)
+
+
+async def test_a_preview_says_that_all_numbers_are_used(api: Api) -> None:
+    job = await upload_job(api, mxnet_package(), algorithm=MXNET)
+    await api.import_version("iris", job, version="99.99.99")
+    shown = await preview(api, "iris", job)
+    assert (shown["isImportable"], shown["version"]) == (False, None)
+    assert [tuple(error["path"]) for error in shown["errors"]] == [("version",)]

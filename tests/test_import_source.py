@@ -8,7 +8,7 @@ from typing import Any
 from db.connection import Pool
 from engines.runtime_catalogue import INSTALLED
 from resolvers.workspace import grant_prefix
-from tests.api import Api, config, running_server
+from tests.api import Api, RunningServer, config, running_server
 from tests.packages import MXNET, files_of, found, iris_classifier, mxnet_package, network, upload_job, without
 
 SOURCE = """source { __typename
@@ -16,6 +16,7 @@ SOURCE = """source { __typename
     ... on TemplateSource { template { id } inputOutputMode folder { store key } location { key } }
     ... on ContainerImageSource { image command configLocation { key } }
     ... on TrainingJobSource { trainingJobVersion { name } location { key } } }"""
+SHOWN = f"version origin config healthCheck {{ url }} container {{ command protocol port }} {SOURCE}"
 IMAGE = "registry.example.com/team/iris:1.0"
 ADVERSE = "UNSUPPORTED_BY_ENGINE"
 
@@ -41,7 +42,7 @@ async def imported_from(api: Api, source: dict[str, Any], /, **fields: Any) -> A
     version = payload["modelVersion"]["version"]
     return {
         **await api.imported("iris", version),
-        **await api.version("iris", version, f"version origin config healthCheck {{ url }} {SOURCE}"),
+        **await api.version("iris", version, SHOWN),
     }
 
 
@@ -64,6 +65,19 @@ async def test_a_folder_of_object_storage_is_imported_by_its_model_directory_its
     assert version["source"]["location"] == {"key": f"{key}/model"}
     files = await files_of(api, version["version"])
     assert {file["path"] for file in files} == {path.removeprefix("model/") for path in mxnet_package()}
+
+
+async def test_a_folder_below_the_workspace_s_own_prefix_needs_no_grant(server: RunningServer, api: Api) -> None:
+    job = await upload_job(api, mxnet_package(), algorithm=MXNET)
+    document = """{ trainingJob(by: {name: "iris"}) { latestVersion { output { key } } } }"""
+    key = (await api.ask(document))["trainingJob"]["latestVersion"]["output"]["key"]
+    version = await imported_from(api, {"objectStorage": {"key": key}})
+    assert version["status"] == "NORMAL", version["problems"]
+    assert version["source"]["location"]["key"].endswith(f"{job}/model")
+    stranger = await server.client_of_new_workspace("strangers")
+    [error] = await stranger.refused("importModel", name="iris", source={"objectStorage": {"key": key}})
+    assert error["code"] == "LOCATION_REFUSED"
+    assert await stranger.ask("{ models { totalCount } }") == {"models": {"totalCount": 0}}
 
 
 async def test_a_folder_that_was_not_granted_is_refused(api: Api, data_dir: Path) -> None:
@@ -138,6 +152,7 @@ async def test_an_image_is_imported_with_its_health_check_and_command_and_says_t
         "configLocation": None,
     }
     assert version["healthCheck"] == {"url": "/health"}
+    assert version["container"] == {"command": "/bin/sh /home/run.sh", "protocol": "http", "port": 8080}
     assert version["deployableAs"] == []
     assert [warning["code"] for warning in version["warnings"]] == [ADVERSE]
     blockers = await api.version("iris", "0.0.1", "deploymentBlockers { code message } sizeBytes files { totalCount }")
@@ -147,13 +162,15 @@ async def test_an_image_is_imported_with_its_health_check_and_command_and_says_t
 
 async def test_the_config_of_an_image_may_lie_in_storage(api: Api, data_dir: Path) -> None:
     api_of_image = [{"url": "/detect", "method": "post", "request": {"data": {"properties": {"images": {}}}}}]
-    text = json.dumps({"model_type": "Image", "model_algorithm": "object_detection", "apis": api_of_image})
+    given = {"model_type": "Image", "model_algorithm": "object_detection", "cmd": "/run", "port": 9000}
+    text = json.dumps({**given, "apis": api_of_image})
     key = await granted(api, data_dir, {"config.json": text.encode()})
     for place in (key, f"{key}/config.json"):
         source = {"containerImage": {"image": IMAGE, "configLocation": {"key": place}}}
         version = await imported_from(api, source)
         assert (version["status"], version["algorithm"]) == ("NORMAL", "object_detection")
         assert version["source"]["configLocation"] == {"key": place}
+        assert version["container"] == {"command": "/run", "protocol": "http", "port": 9000}
 
 
 async def test_what_is_wrong_with_an_image_is_told_all_at_once(api: Api) -> None:

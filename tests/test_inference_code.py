@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from artifacts.ai_engine import AiEngine
-from artifacts.inference_code import BASE_CLASSES, BaseClass, check_inference_code
+from artifacts.inference_code import BASE_CLASSES, SIZE_LIMIT_BYTES, BaseClass, check_inference_code
 from artifacts.problem import Findings, ProblemCode
 
 GOOD = """import re
@@ -92,11 +92,22 @@ class TestPython:
         assert warnings((cookie + GOOD).encode(encoding)) == []
 
     def test_that_is_hostile_harms_nobody(self) -> None:
-        assert check("(" * 500_000).problems
-        assert warnings("-" * 1_000_000 + "1") == ["customize_service.py is nested too deeply to be read."]
-        assert "was not read" in warnings("#" * (1024 * 1024 + 1))[0]
-        chain = "".join(f"class C{number}(C{number - 1}): pass\n" for number in range(1, 20_000))
+        assert check("(" * 100_000).problems
+        assert warnings("-" * 100_000 + "1") == ["customize_service.py is nested too deeply to be read."]
+        chain = "".join(f"class C{number}(C{number - 1}): pass\n" for number in range(1, 4_000))
         assert warnings(f"class C0(SingleNodeService): pass\n{chain}") == []
+
+    def test_that_is_too_long_to_be_parsed_in_a_moment_is_not_looked_at(self) -> None:
+        assert SIZE_LIMIT_BYTES == 128 * 1024
+        assert warnings(GOOD + "#" * (SIZE_LIMIT_BYTES - len(GOOD))) == []
+        (warning,) = warnings(GOOD + "#" * (SIZE_LIMIT_BYTES - len(GOOD) + 1))
+        assert warning == f"customize_service.py is larger than {SIZE_LIMIT_BYTES} bytes and was not looked at."
+
+    def test_with_very_many_services_names_a_few(self) -> None:
+        head = "from model_service.pytorch_model_service import PTServingBaseService as B\n"
+        (warning,) = warnings(head + "".join(f"class S{number:04}(B): pass\n" for number in range(3000)))
+        assert len(warning) < 200
+        assert "S0000, S0001" in warning
 
 
 class TestService:

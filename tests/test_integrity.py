@@ -1,5 +1,6 @@
 """Verifying a version: what is stored of it is read again; what became of its source is told beside it."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 from artifacts.blob import blob_key
 from artifacts.object_store import ObjectStore
 from db.connection import Pool
+from server.settings import Placement
 from tests.api import Api, running_server, wait_for
 from tests.object_stores import chunks, folder_store, keys, opened, s3_location, s3_server, s3_store
 from tests.packages import (
@@ -175,7 +177,12 @@ async def test_a_verification_that_cannot_read_the_store_fails_and_says_so(api: 
         "error": {"code": "STORE_UNAVAILABLE"},
     }
     assert failed["integrity"] == known
-    assert (await event_kinds(api, "0.0.1"))[-1] == "VERIFIED"
+    assert (await event_kinds(api, "0.0.1"))[-4:] == [
+        "VERIFICATION_REQUESTED",
+        "VERIFIED",
+        "VERIFICATION_REQUESTED",
+        "VERIFICATION_FAILED",
+    ]
 
 
 async def test_a_version_without_a_copy_and_one_that_is_not_there_are_refused(api: Api) -> None:
@@ -192,22 +199,46 @@ async def test_a_version_without_a_copy_and_one_that_is_not_there_are_refused(ap
     assert await api.counts() == before
 
 
-async def test_whoever_asks_again_while_it_is_under_way_gets_the_same_operation(api: Api, pool: Pool) -> None:
+async def asked(api: Api, **fields: Any) -> Any:
+    """The id of the operation of a verification."""
+    payload = await api.mutate("verifyModelVersion", "operation { id }", modelVersion=NAME, **fields)
+    assert payload["errors"] == []
+    return payload["operation"]["id"]
+
+
+async def test_whoever_asks_again_while_it_is_under_way_gets_the_same_operation(
+    pool: Pool, database_url: str, data_dir: Path
+) -> None:
+    async with running_server(pool, database_url, data_dir) as working:
+        await import_package(working.client(), mxnet_package())
+    async with running_server(pool, database_url, data_dir, worker=Placement.NONE) as idle:
+        api = idle.client()
+        first = await asked(api, idempotencyKey="key")
+        assert await asked(api) == first
+        assert (await event_kinds(api, "0.0.1")).count("VERIFICATION_REQUESTED") == 1
+    async with running_server(pool, database_url, data_dir) as working:
+        api = working.client()
+        assert (await ended(api))["integrity"]["state"] == "INTACT"
+        assert await asked(api, idempotencyKey="key") == first
+        assert await asked(api) != first
+        await ended(api)
+
+
+async def test_a_version_that_is_deleted_while_its_verification_is_asked_for_is_not_verified(
+    api: Api, pool: Pool
+) -> None:
     await import_package(api, mxnet_package())
-
-    async def ask(**fields: Any) -> Any:
-        payload = await api.mutate("verifyModelVersion", "operation { id }", modelVersion=NAME, **fields)
-        assert payload["errors"] == []
-        return payload["operation"]["id"]
-
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("LOCK TABLE event IN SHARE MODE")
-        first = await ask(idempotencyKey="key")
-        assert await ask() == first
-    assert (await ended(api))["integrity"]["state"] == "INTACT"
-    assert await ask(idempotencyKey="key") == first
-    assert await ask() != first
-    await ended(api)
+    before = await api.counts()
+    waits = """SELECT true FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'"""
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute("UPDATE model_version SET deleted_at = now()")
+            asking = asyncio.create_task(api.refused("verifyModelVersion", modelVersion=NAME))
+            await wait_for(lambda: pool.fetchval(waits))
+        (error,) = await asking
+    assert (error["code"], error["path"]) == ("NOT_FOUND", ["modelVersion", "version"])
+    assert await api.counts() == before
 
 
 async def test_the_scans_of_all_files_are_summed_up_and_files_are_found_by_them(api: Api) -> None:

@@ -1,6 +1,7 @@
 """Which files a package has to have, engine by engine, and which it may not have."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 
@@ -263,3 +264,29 @@ class TestFiles:
         files = [PackageFile("a-1.0-py3-none-any.whl", 1), PackageFile("wheels/b-1.0-py3-none-any.whl", 1)]
         (problem,) = check_wheels(["a-1.0-py3-none-any.whl", "b-1.0-py3-none-any.whl"], files)
         assert (problem.code, problem.file) == (ProblemCode.WHEEL_MISSING, "b-1.0-py3-none-any.whl")
+
+
+class CountedPath(str):
+    """A path that counts how often one is compared."""
+
+    __slots__ = ()
+    comparisons: ClassVar[int] = 0
+
+    def __eq__(self, other: object) -> bool:
+        CountedPath.comparisons += 1
+        return str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        CountedPath.comparisons += 1
+        return str.__ne__(self, other)
+
+    __hash__ = str.__hash__
+
+
+@pytest.mark.parametrize("name", [CONFIG, CODE])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_each_file_is_looked_at_a_few_times_however_many_there_are(name: str, is_there: bool) -> None:
+    paths = [CountedPath(f"{number}/{name}") for number in range(2000)]
+    CountedPath.comparisons = 0
+    check([*paths, *([CountedPath(name)] if is_there else [])], AiEngine.PYTORCH)
+    assert CountedPath.comparisons < 100 * len(paths)

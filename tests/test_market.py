@@ -5,12 +5,22 @@ from typing import Any
 
 import pytest
 
-from tests.api import Api, RunningServer
-from tests.packages import MXNET, blobs, files_of, import_package, mxnet_package, upload_job, without
+from tests.api import Api, RunningServer, wait_for
+from tests.packages import (
+    MXNET,
+    blobs,
+    files_of,
+    foreign_pickle,
+    import_package,
+    mxnet_package,
+    shell_pickle,
+    upload_job,
+    without,
+)
 
 LISTING = """id publisher title description modelName version aiEngine algorithm runtime labels documents { name url }
     deploymentTypes apis { url method inputs { name } } dependencies { package } metrics { f1 } sizeBytes digest isOwn
-    subscription { id } modelVersion { id }"""
+    scan { state cleanCount } provenance { state } subscription { id } modelVersion { id }"""
 SUBSCRIPTION = """id publisher publishedModelName version endedAt listing { id } model { name }
     modelVersion { id modelName version }"""
 VERSION = """id status origin isPublishable config digest sizeBytes aiEngine runtime marketListing { id }
@@ -106,7 +116,7 @@ async def kinds(api: Api) -> list[str]:
 
 
 async def test_a_published_version_is_listed_for_all_workspaces(publisher: Api, subscriber: Api) -> None:
-    own = await publisher.version("net", "0.0.1", "id digest sizeBytes isPublishable")
+    own = await publisher.version("net", "0.0.1", "id digest sizeBytes isPublishable scan { state cleanCount }")
     assert own["isPublishable"] is True
     payload = await publisher.mutate(
         "publishModelVersion",
@@ -135,6 +145,8 @@ async def test_a_published_version_is_listed_for_all_workspaces(publisher: Api, 
             "metrics": None,
             "sizeBytes": own["sizeBytes"],
             "digest": own["digest"],
+            "scan": own["scan"],
+            "provenance": None,
             "isOwn": True,
             "subscription": None,
             "modelVersion": {"id": own["id"]},
@@ -183,7 +195,7 @@ async def test_a_version_is_published_once_and_again_after_it_was_withdrawn(publ
     listing = await publish(publisher, title="First", idempotencyKey="once")
     assert await publish(publisher, title="First", idempotencyKey="once") == listing
     error = await refused_as(publisher, "ALREADY_EXISTS", "publishModelVersion", modelVersion=named())
-    assert error["path"] == ["modelVersion"]
+    assert (error["__typename"], error["path"]) == ("AlreadyExistsError", ["modelVersion"])
 
     await unpublish(publisher)
     assert await market(publisher) == []
@@ -290,7 +302,7 @@ async def test_a_subscriber_reaches_nothing_of_the_publishers_but_the_listing(
         assert hidden not in text, hidden
     kind = (await api.ask('{ __type(name: "MarketListing") { fields { name } } }'))["__type"]
     names = {field["name"] for field in kind["fields"]}
-    assert not names & {"config", "source", "files", "inferenceCode", "createdBy", "publishedBy", "scan", "provenance"}
+    assert not names & {"config", "source", "files", "inferenceCode", "createdBy", "publishedBy"}
 
 
 async def test_one_of_many_concurrent_subscriptions_is_made(publisher: Api, subscriber: Api) -> None:
@@ -341,7 +353,8 @@ async def test_what_cannot_be_subscribed_to_is_refused(publisher: Api, subscribe
 
     await subscribe(subscriber, listing, modelName="their-net", idempotencyKey="once")
     await subscribe(subscriber, listing, modelName="their-net", idempotencyKey="once")
-    await refused_as(subscriber, "ALREADY_EXISTS", name, listingId=listing)
+    error = await refused_as(subscriber, "ALREADY_EXISTS", name, listingId=listing)
+    assert (error["__typename"], error["path"]) == ("AlreadyExistsError", ["listingId"])
     await refused_as(subscriber, "ALREADY_EXISTS", name, listingId=listing, modelName="once-more")
 
     await unpublish(publisher)
@@ -458,3 +471,138 @@ async def test_a_name_is_free_for_imports_once_its_subscriptions_have_ended(publ
     }
     await refused_as(subscriber, "ALREADY_EXISTS", "subscribeToListing", listingId=listing)
     await subscribe(subscriber, listing, modelName="net-again")
+
+
+async def all_kinds(api: Api) -> list[str]:
+    """Everything that happened in the workspace, the oldest first."""
+    nodes = (await api.ask("{ auditEvents(first: 100) { nodes { kind } } }"))["auditEvents"]["nodes"]
+    return [node["kind"] for node in reversed(nodes)]
+
+
+async def test_what_a_publisher_says_of_a_version_later_is_not_its_subscribers(publisher: Api, subscriber: Api) -> None:
+    fields = {"labels": ["public"], "documents": [{"name": "Guide", "url": "https://docs.test/guide"}]}
+    said = {"description": "For all.", **fields}
+    assert (await publisher.mutate("updateModelVersion", "__typename", modelVersion=named(), **said))["errors"] == []
+    listing = await publish(publisher, description="Draws boxes.")
+    internal = {
+        "description": "Trained on Ms. Doe's records.",
+        "labels": ["internal"],
+        "documents": [{"name": "Internal", "url": "https://intern.test"}],
+    }
+    assert (await publisher.mutate("updateModelVersion", "__typename", modelVersion=named(), **internal))[
+        "errors"
+    ] == []
+    await subscribe(subscriber, listing)
+    own = await subscriber.version("net", "0.0.1", "description labels documents { name url }")
+    assert own == {"description": "Draws boxes.", **fields}
+
+
+@pytest.fixture
+async def doubtful_listing(publisher: Api) -> str:
+    """A listing of somebody who lets everything through: a file runs code, one is of unknown classes, one is cut."""
+    policy = {"suspicious": "ALLOW", "unknown": "WARN", "notScanned": "ALLOW"}
+    assert (await publisher.mutate("updateWorkspace", "__typename", scanPolicy=policy))["errors"] == []
+    files = {
+        **mxnet_package(),
+        "model/shell.pkl": shell_pickle(),
+        "model/forest.pkl": foreign_pickle(),
+        "model/cut.pkl": b"\x80\x04\x95\xff\xff",
+    }
+    found = await import_package(publisher, files, job="training", algorithm=MXNET, name="net")
+    codes = [warning["code"] for warning in found["warnings"]]
+    assert (found["status"], codes) == ("NORMAL", ["UNSUPPORTED_BY_ENGINE", "UNKNOWN_PICKLE"])
+    return await publish(publisher, "0.0.2")
+
+
+async def test_a_listing_says_what_its_scan_found_and_who_signed_it(subscriber: Api, doubtful_listing: str) -> None:
+    (listing,) = await market(subscriber)
+    assert (listing["scan"]["state"], listing["provenance"]) == ("SUSPICIOUS", None)
+
+
+async def test_a_subscriber_is_refused_what_its_own_policy_blocks(subscriber: Api, doubtful_listing: str) -> None:
+    blocking = {"suspicious": "BLOCK", "unknown": "BLOCK", "notScanned": "BLOCK"}
+    assert (await subscriber.mutate("updateWorkspace", "__typename", scanPolicy=blocking))["errors"] == []
+    before = await stored(subscriber)
+    payload = await subscriber.mutate(
+        "subscribeToListing", "details: errors { ... on PackageProblem { file } }", listingId=doubtful_listing
+    )
+    codes = [(error["code"], error["path"]) for error in payload["errors"]]
+    assert codes == [(code, ["listingId"]) for code in ("NOT_SCANNED", "UNKNOWN_PICKLE", "UNSAFE_PICKLE")]
+    assert payload["details"] == [{"file": path} for path in ("cut.pkl", "forest.pkl", "shell.pkl")]
+    errors = await subscriber.refused("subscribeToListing", listingId=doubtful_listing, modelName="not a name")
+    assert [error["code"] for error in errors] == ["INVALID_INPUT", *(code for code, _ in codes)]
+    assert await stored(subscriber) == before
+
+
+async def test_a_subscribers_version_has_the_warnings_of_its_own_policy(subscriber: Api, doubtful_listing: str) -> None:
+    lax = {"suspicious": "WARN", "unknown": "ALLOW", "notScanned": "WARN"}
+    assert (await subscriber.mutate("updateWorkspace", "__typename", scanPolicy=lax))["errors"] == []
+    await subscribe(subscriber, doubtful_listing)
+    own = await subscriber.version("net", "0.0.2", "status warnings { code ... on PackageProblem { file } }")
+    assert own == {
+        "status": "NORMAL",
+        "warnings": [
+            {"code": "UNSUPPORTED_BY_ENGINE", "file": None},
+            {"code": "NOT_SCANNED", "file": "cut.pkl"},
+            {"code": "UNSAFE_PICKLE", "file": "shell.pkl"},
+        ],
+    }
+
+
+async def test_a_version_that_is_had_again_keeps_its_place_in_time(publisher: Api, subscriber: Api) -> None:
+    listing = await publish(publisher)
+    subscription = await subscribe(subscriber, listing)
+    before = await subscriber.version("net", "0.0.1", "id createdAt createdBy")
+    await unsubscribe(subscriber, subscription)
+    await subscribe(subscriber, listing)
+    assert await subscriber.version("net", "0.0.1", "id createdAt createdBy") == before
+
+
+async def test_the_audit_trail_tells_that_versions_and_models_went_and_came_back(
+    publisher: Api, subscriber: Api
+) -> None:
+    listing = await publish(publisher)
+    await unsubscribe(subscriber, await subscribe(subscriber, listing))
+    assert await all_kinds(subscriber) == [
+        "MARKET_SUBSCRIBED",
+        "MODEL_VERSION_DELETED",
+        "MODEL_DELETED",
+        "MARKET_UNSUBSCRIBED",
+    ]
+    await subscribe(subscriber, listing)
+    came_back = ["MODEL_RESTORED", "MODEL_VERSION_RESTORED", "MARKET_SUBSCRIBED"]
+    assert (await all_kinds(subscriber))[4:] == came_back
+
+
+async def test_what_was_given_back_is_not_shown_as_deleted_and_not_restored(publisher: Api, subscriber: Api) -> None:
+    await unsubscribe(subscriber, await subscribe(subscriber, await publish(publisher)))
+    assert await subscriber.ask("{ deletedModelVersions { totalCount } deletedModels { totalCount } }") == {
+        "deletedModelVersions": {"totalCount": 0},
+        "deletedModels": {"totalCount": 0},
+    }
+    error = await refused_as(subscriber, "MODEL_SUBSCRIBED", "restoreModel", modelName="net")
+    assert error["hint"] == "Subscribe again instead."
+    errors = await subscriber.refused("restoreModelVersion", modelVersion=named())
+    assert errors[0]["hint"] == "Subscribe again instead."
+
+
+async def test_giving_a_version_back_ends_its_verification(publisher: Api, subscriber: Api) -> None:
+    subscription = await subscribe(subscriber, await publish(publisher))
+    payload = await subscriber.mutate("verifyModelVersion", "operation { id }", modelVersion=named())
+    assert payload["errors"] == []
+    document = "query ($id: ID!) { backgroundOperation(id: $id) { state } }"
+
+    async def state() -> str:
+        found = (await subscriber.ask(document, id=payload["operation"]["id"]))["backgroundOperation"]
+        return str(found["state"])
+
+    async def is_finished() -> bool:
+        return await state() == "SUCCEEDED"
+
+    await wait_for(is_finished)
+    # As if a worker were still at it.
+    await subscriber.pool.execute(
+        "UPDATE operation SET state = 'RUNNING', finished_at = NULL WHERE kind = 'VERIFY_MODEL_VERSION'"
+    )
+    await unsubscribe(subscriber, subscription)
+    assert await state() == "CANCELLED"

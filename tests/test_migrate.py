@@ -69,6 +69,14 @@ async def test_a_role_that_may_not_create_an_extension_is_told_which(empty_datab
         await migrate(dsn, [replace(migration, number=1) for migration in search])
 
 
+async def test_extensions_are_found_in_a_schema_that_is_not_searched(empty_database_url: str) -> None:
+    async with connection(empty_database_url) as session:
+        await session.execute("CREATE SCHEMA extensions")
+        for extension in ("pg_trgm", "btree_gin"):
+            await session.execute(f"CREATE EXTENSION {extension} SCHEMA extensions")
+    assert await migrate(empty_database_url) == [migration.name for migration in read_migrations()]
+
+
 async def test_an_edited_migration_is_refused(empty_database_url: str) -> None:
     await migrate(empty_database_url, [FIRST])
     edited = Migration(1, FIRST.name, "CREATE TABLE other (id integer)")

@@ -13,6 +13,7 @@ from tests.packages import MXNET, NOTES, import_package, mxnet_package, upload_j
 
 HISTORY = """{ model(by: {name: "iris"}) { revision aliases { name modelVersion { version } }
     aliasHistory(first: 100) { totalCount nodes { name setAt setBy endedAt endedBy modelVersion { version } } } } }"""
+POINTED = "version modelVersion { version }"
 AT = """query ($name: String!, $asOf: DateTime) { model(by: {name: "iris"}) {
     alias(name: $name, asOf: $asOf) { name setAt modelVersion { version } } } }"""
 
@@ -139,13 +140,19 @@ async def test_of_several_who_expect_the_same_one_moves_the_alias(api: Api, vers
         *(api.mutate("setModelAlias", "__typename", **fields, version=first, expectedVersion=None) for _ in range(5))
     )
     assert sorted(len(payload["errors"]) for payload in payloads) == [0, 1, 1, 1, 1]
-    assert {error["code"] for payload in payloads for error in payload["errors"]} == {"CONFLICT"}
+    assert {error["code"] for payload in payloads for error in payload["errors"]} == {"ALIAS_MOVED"}
     (error,) = await refused(api, "setModelAlias", **fields, version=third, expectedVersion=second)
-    assert (error["code"], error["path"]) == ("CONFLICT", ["expectedVersion"])
-    assert first in error["message"]
+    assert (error["__typename"], error["code"], error["path"]) == (
+        "AliasMovedError",
+        "ALIAS_MOVED",
+        ["expectedVersion"],
+    )
+    assert (error["expectedVersion"], error["actualVersion"]) == (second, first)
     await set_alias(api, "production", third, expectedVersion=first)
     (error,) = await refused(api, "removeModelAlias", **fields, expectedVersion=first)
-    assert error["code"] == "CONFLICT"
+    assert (error["code"], error["expectedVersion"], error["actualVersion"]) == ("ALIAS_MOVED", first, third)
+    (error,) = await refused(api, "setModelAlias", **fields, version=third, expectedVersion=None)
+    assert (error["expectedVersion"], error["actualVersion"]) == (None, third)
     assert (await removed(api, "production", expectedVersion=third))["modelVersion"] == {"version": third}
 
 
@@ -206,3 +213,33 @@ async def test_the_same_key_answers_again_even_after_the_alias_went_on(api: Api,
     before = await model_of(api)
     assert await set_alias(api, "production", versions[0], idempotencyKey="k") == first
     assert await model_of(api) == before
+
+
+async def test_what_an_alias_pointed_at_is_known_after_the_version_is_gone_for_good(
+    api: Api, versions: list[str]
+) -> None:
+    first, second, _ = versions
+    begun = (await set_alias(api, "production", first))["setAt"]
+    await set_alias(api, "production", second)
+    await accepted(api, "deleteModelVersion", "__typename", modelVersion=named(first))
+    await api.pool.execute("UPDATE model_version SET purged_at = now() WHERE deleted_at IS NOT NULL")
+    found = await api.ask(
+        f"""query ($asOf: DateTime) {{ model(by: {{name: "iris"}}) {{
+            aliases {{ {POINTED} }}
+            alias(name: "production", asOf: $asOf) {{ {POINTED} }}
+            aliasHistory {{ nodes {{ {POINTED} }} }} }} }}""",
+        asOf=begun,
+    )
+    now, then = {"version": second, "modelVersion": {"version": second}}, {"version": first, "modelVersion": None}
+    assert found["model"] == {"aliases": [now], "alias": then, "aliasHistory": {"nodes": [now, then]}}
+
+
+async def test_whoever_moves_or_removes_an_alias_is_shown_the_model_as_it_is_now(api: Api, versions: list[str]) -> None:
+    fields, model = {"modelName": "iris", "alias": "production"}, "model { name revision aliases { name version } }"
+    moved = await accepted(api, "setModelAlias", model, **fields, version=versions[0])
+    assert moved["model"]["aliases"] == [{"name": "production", "version": versions[0]}]
+    gone = await accepted(api, "removeModelAlias", model, **fields)
+    revision = moved["model"]["revision"] + 1
+    assert gone["model"] == {"name": "iris", "revision": revision, "aliases": []}
+    refusal = await api.mutate("removeModelAlias", model, **fields)
+    assert refusal["model"] is None

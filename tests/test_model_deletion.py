@@ -323,6 +323,79 @@ async def test_restoring_a_version_restores_its_model(api: Api, version: str) ->
     assert [kind for kind, _ in await events_of_model(api)] == ["MODEL_DELETED", "MODEL_RESTORED"]
 
 
+async def test_an_import_that_brings_a_model_back_is_in_its_trail(api: Api, version: str) -> None:
+    await accepted(api, "deleteModel", "__typename", modelName="iris")
+    await import_package(api, mxnet_package())
+    await import_package(api, mxnet_package())
+    assert await events_of_model(api) == [
+        ("MODEL_DELETED", {"name": "iris", "versions": 1}),
+        ("MODEL_RESTORED", {"name": "iris"}),
+    ]
+
+
+async def test_a_deleted_model_is_listed_and_comes_back_with_the_versions_that_went_with_it(
+    api: Api, version: str
+) -> None:
+    others = [(await import_package(api, mxnet_package()))["version"] for _ in range(2)]
+    await deleted(api, others[0])
+    before = await api.ask("{ models { nodes { id name createdAt } } }")
+    await accepted(api, "deleteModel", "__typename", modelName="iris")
+    selection = "{ deletedModels { totalCount nodes { name deletedAt deletedBy } } }"
+    shown = (await api.ask(selection))["deletedModels"]["nodes"]
+    assert [(model["name"], model["deletedBy"]) for model in shown] == [("iris", "MODELYARD_TOKEN")]
+    assert shown[0]["deletedAt"] is not None
+
+    document = "model { name deletedAt versions { nodes { version status } } }"
+    model = (await accepted(api, "restoreModel", document, modelName="iris", idempotencyKey="k"))["model"]
+    assert model == {
+        "name": "iris",
+        "deletedAt": None,
+        "versions": {"nodes": [{"version": number, "status": "NORMAL"} for number in (others[1], version)]},
+    }
+    assert await api.ask("{ models { nodes { id name createdAt } } }") == before
+    assert await api.ask(selection) == {"deletedModels": {"totalCount": 0, "nodes": []}}
+    assert await events_of_model(api) == [
+        ("MODEL_DELETED", {"name": "iris", "versions": 2}),
+        ("MODEL_RESTORED", {"name": "iris", "versions": 2}),
+    ]
+    assert (await event_kinds(api, version))[-2:] == ["DELETED", "RESTORED"]
+    rows = await stored(api)
+    assert (await accepted(api, "restoreModel", document, modelName="iris", idempotencyKey="k"))["model"] == model
+    assert await stored(api) == rows
+
+
+async def test_a_model_whose_versions_were_all_deleted_before_comes_back_empty(api: Api, version: str) -> None:
+    await deleted(api, version)
+    await accepted(api, "deleteModel", "__typename", modelName="iris")
+    restored_model = await accepted(api, "restoreModel", "model { versions { totalCount } }", modelName="iris")
+    assert restored_model["model"] == {"versions": {"totalCount": 0}}
+    assert (await restored(api, version))["model"] == {"name": "iris"}
+
+
+async def test_what_models_cannot_be_restored_is_told_apart(api: Api, version: str) -> None:
+    revision = (await api.ask('{ model(by: {name: "iris"}) { revision } }'))["model"]["revision"]
+    (error,) = await refused(api, "restoreModel", modelName="iris")
+    assert (error["code"], error["path"]) == ("INVALID_STATE", ["modelName"])
+    for name in ("isis", "iris\0"):
+        (error,) = await refused(api, "restoreModel", modelName=name)
+        assert (error["code"], error["path"]) == ("NOT_FOUND", ["modelName"])
+    await accepted(api, "deleteModel", "__typename", modelName="iris")
+    (error,) = await refused(api, "restoreModel", modelName="iris", expectedRevision=revision)
+    assert (error["code"], error["actualRevision"]) == ("CONFLICT", revision + 1)
+    await api.pool.execute("UPDATE model_version SET restorable_until = now()")
+    (error,) = await refused(api, "restoreModel", modelName="iris", expectedRevision=revision + 1)
+    assert (error["code"], error["path"]) == ("RESTORE_EXPIRED", ["modelName"])
+
+
+async def test_deleted_versions_are_filtered(api: Api, version: str) -> None:
+    other = (await import_package(api, mxnet_package(), name="isis"))["version"]
+    await deleted(api, version)
+    await deleted(api, other, "isis")
+    document = "query ($filter: ModelVersionFilter) { deletedModelVersions(filter: $filter) { nodes { modelName } } }"
+    found = await api.ask(document, filter={"modelName": "isis"})
+    assert found == {"deletedModelVersions": {"nodes": [{"modelName": "isis"}]}}
+
+
 async def test_deleting_a_model_while_it_is_imported_leaves_no_version_half_way(api: Api) -> None:
     """Whatever comes first: an import after the deletion brings the model back, one before it goes with it."""
     await upload_job(api, mxnet_package(), algorithm=MXNET)

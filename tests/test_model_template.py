@@ -78,7 +78,6 @@ class TestTemplates:
         assert (template.type, template.architecture) == (TemplateType.COMMON, Architecture.X86_64)
         assert template.modes == tuple(InputOutputMode)
         assert template_of("caffe-gpu-py36").runtime == "python3.6-gpu"
-        assert [found.id for found in template.inputs] == ["model_folder"]
 
     def test_with_a_fixed_mode_take_no_other(self) -> None:
         template = template_of("tensorflow-image-classification-py27")

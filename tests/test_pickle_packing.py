@@ -5,6 +5,8 @@ import gzip
 import io
 import lzma
 import pickle
+import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -17,8 +19,18 @@ from numpy.typing import DTypeLike
 from sklearn.preprocessing import StandardScaler
 
 from artifacts.pickle_reader import Evidence, PickleReader
-from artifacts.pickle_scan import FileScan, ScanState, is_pickle_bearing
-from artifacts.scan_source import BudgetSpent, ByteSource, Decompressed, FileWindow, ScanBudget, zlib_decompressor
+from artifacts.pickle_scan import FileScan, ScanState, is_pickle_bearing, scan_file
+from artifacts.scan_source import (
+    BudgetSpent,
+    ByteSource,
+    Decompressed,
+    Decompressor,
+    FileWindow,
+    ScanBudget,
+    bzip2_decompressor,
+    gzip_decompressor,
+    zlib_decompressor,
+)
 from tests.pickles import (
     FEATURES,
     Own,
@@ -46,6 +58,10 @@ SAMPLES = [
 ]
 
 
+def unpacked(data: bytes, start: Callable[[], Decompressor], budget: ScanBudget) -> Decompressed:
+    return Decompressed(FileWindow(io.BytesIO(data), 0, len(data), budget), start, budget)
+
+
 class TestPackings:
     @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zlib.compress])
     def test_compressed_pickles(self, compress: Callable[[bytes], bytes]) -> None:
@@ -57,6 +73,23 @@ class TestPackings:
         both = gzip.compress(pickle.dumps(1)) + gzip.compress(pickle.dumps(RunsCode()))
         assert state(both) is ScanState.SUSPICIOUS
 
+    @pytest.mark.parametrize("name", ["checkpoint.pth.tar", "checkpoint.pth", "checkpoint"])
+    def test_a_tar_archive_is_not_called_clean(self, name: str) -> None:
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            member = tarfile.TarInfo("pickle")
+            member.size = len(pickle.dumps(RunsCode()))
+            archive.addfile(member, io.BytesIO(pickle.dumps(RunsCode())))
+        for data in (file.getvalue(), gzip.compress(file.getvalue())):
+            assert is_pickle_bearing(name, data[:512])
+            assert scan(data, name).state is ScanState.NOT_SCANNED
+
+    @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+    def test_what_is_compressed_is_looked_at_whatever_its_name(self, compress: Callable[[bytes], bytes]) -> None:
+        data = compress(pickle.dumps(RunsCode()))
+        assert is_pickle_bearing("weights", data[:512])
+        assert scan(data, "weights").state is ScanState.SUSPICIOUS
+
     def test_compressed_text_holds_no_pickle(self) -> None:
         data = gzip.compress(b"a,b,c\n1,2,3\n")
         assert is_pickle_bearing("train.csv.gz", data)
@@ -67,11 +100,21 @@ class TestPackings:
 
     def test_a_bomb_is_not_unpacked_to_its_end(self) -> None:
         data = zlib.compress(bytes(1 << 24))
-        unpacked = Decompressed(
-            FileWindow(io.BytesIO(data), 0, len(data)), zlib_decompressor, ScanBudget(decompressed_bytes=1 << 20)
-        )
-        with pytest.raises(BudgetSpent):
-            unpacked.skip(1 << 24)
+        with pytest.raises(BudgetSpent, match="unpacks to more"):
+            unpacked(data, zlib_decompressor, ScanBudget(decompressed_bytes=1 << 20)).skip(1 << 24)
+
+    @pytest.mark.parametrize(
+        ("compress", "start"), [(gzip.compress, gzip_decompressor), (bz2.compress, bzip2_decompressor)]
+    )
+    def test_streams_that_hold_nothing_are_not_read_without_end(
+        self, compress: Callable[[bytes], bytes], start: Callable[[], Decompressor]
+    ) -> None:
+        data = compress(b"") * 500
+        assert unpacked(data, start, ScanBudget(streams=499)).next_chunk() == b""
+        with pytest.raises(BudgetSpent, match="compressed streams"):
+            unpacked(data, start, ScanBudget(streams=400)).next_chunk()
+        with pytest.raises(BudgetSpent, match="time"):
+            unpacked(data, start, ScanBudget(seconds=0)).next_chunk()
 
     @pytest.mark.parametrize(
         "magic", [b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"]
@@ -115,6 +158,11 @@ class TestTorch:
     def test_a_name_in_the_header_that_differs_hides_nothing(self) -> None:
         data = zipped({"archive/data.pkl": call("os", "system")}).replace(b"archive/data.pkl", b"archive/data.txt", 1)
         assert state(data, "model.pth") is ScanState.SUSPICIOUS
+
+    def test_only_its_own_pickle_makes_bytes_a_tensor_of_the_archive(self) -> None:
+        members = {"a/data.pkl": state_dict(), "a/data/0": b"\x80\x04garbage that is no pickle"}
+        assert state(zipped(members), "model.pth") is ScanState.CLEAN
+        assert state(zipped({**members, "b/data/0": pickle.dumps(RunsCode())}), "model.pth") is ScanState.SUSPICIOUS
 
     def test_deflated_members_are_read_and_others_not(self) -> None:
         members = {"archive/data.pkl": call("os", "system")}
@@ -163,7 +211,7 @@ class TestBounds:
     @pytest.mark.parametrize("budget", [ScanBudget(opcodes=1000), ScanBudget(kept_bytes=1000)])
     def test_opcodes_and_names_without_end_are_not_read_to_theirs(self, budget: ScanBudget) -> None:
         data = b"\x80\x04" + b"".join(text(f"name{number}") + b"\x940" for number in range(1000)) + b"N."
-        source = ByteSource(FileWindow(io.BytesIO(data), 0, len(data)))
+        source = ByteSource(FileWindow(io.BytesIO(data), 0, len(data), budget))
         with pytest.raises(BudgetSpent):
             PickleReader(source, budget, Evidence(), reads_inline_arrays=False).read()
 
@@ -172,9 +220,29 @@ class TestBounds:
             assert state(b"\x80\x05" + opcode + b"\xff" * 7 + b"\x7f.") is ScanState.NOT_SCANNED
 
     def test_an_lzma_dictionary_that_nobody_could_hold_is_refused(self) -> None:
-        filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}]
-        header = lzma.compress(b"x", format=lzma.FORMAT_XZ, filters=filters)
+        filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 128 << 20}]
+        header = lzma.compress(pickle.dumps(1), format=lzma.FORMAT_XZ, filters=filters)
         assert state(header) is ScanState.NOT_SCANNED
+
+    def test_the_largest_dictionary_that_xz_offers_is_read(self) -> None:
+        assert state(lzma.compress(pickle.dumps(RunsCode()), preset=9)) is ScanState.SUSPICIOUS
+
+    @pytest.mark.parametrize("data", [pickle.dumps(1), gzip.compress(b"") * 9, zipped({"a.pkl": pickle.dumps(1)})])
+    def test_a_scan_that_runs_out_of_time_says_so(self, data: bytes) -> None:
+        found = scan_file("model.pkl", io.BytesIO(data), len(data), seconds=0)
+        assert found == FileScan(ScanState.NOT_SCANNED, (), "it takes longer to read than there is time for")
+
+    def test_a_line_without_end_is_not_read_to_its_end(self) -> None:
+        window = FileWindow(io.BytesIO(b"x" * (1 << 20)), 0, 1 << 20, ScanBudget(read_bytes=1 << 19))
+        with pytest.raises(BudgetSpent, match="more than is read"):
+            ByteSource(window).line(100)
+
+    def test_an_archive_of_very_many_folders_is_counted_before_it_is_compared(self) -> None:
+        began_at = time.monotonic()
+        data = zipped({f"{number:05}/data.pkl": b"" for number in range(30_000)})
+        found = scan(data, "model.pth")
+        assert found.reason == "it is a zip archive of more files than are read"
+        assert time.monotonic() - began_at < 30
 
     def test_deep_nesting_is_no_matter(self) -> None:
         assert state(b"\x80\x04" + b"(" * 50_000 + b"t" * 50_000 + b".") is ScanState.CLEAN

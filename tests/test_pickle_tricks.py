@@ -55,6 +55,10 @@ class TestTricks:
     def test_a_dotted_name_through_a_harmless_module(self, name: str) -> None:
         assert state(b"\x80\x04" + text("numpy") + text(name) + b"\x93.") is ScanState.SUSPICIOUS
 
+    @pytest.mark.parametrize("name", ["testing._private.utils.runstring", "lib.npyio.load", "ctypeslib.load_library"])
+    def test_a_harmful_module_written_as_an_attribute(self, name: str) -> None:
+        assert state(b"\x80\x04" + text("numpy") + text(name) + b"\x93.") is ScanState.SUSPICIOUS
+
     def test_getattr_is_judged_by_what_it_gets(self) -> None:
         getattr_of = b"cbuiltins\ngetattr\n("
         assert scan(b"\x80\x03" + getattr_of + b"cnumpy\nload\nX\x04\x00\x00\x00boldtR.").state is ScanState.SUSPICIOUS

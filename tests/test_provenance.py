@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from db.connection import Pool
 from tests.api import running_server
-from tests.packages import MXNET, Package, found, import_package, mxnet_package, retried
+from tests.packages import MXNET, Package, found, import_package, mxnet_package, retried, upload_job
 from tests.signed_models import new_key, public_pem, signed, statement
 
 PROVENANCE = "provenance { state signer keyFingerprint predicateType signedFiles message file }"
@@ -98,3 +98,31 @@ async def test_where_signatures_are_required_an_unsigned_package_is_refused(star
     async with started(signature_policy="require") as server:
         version = await import_package(server.client(), mxnet_package(), algorithm=MXNET)
         assert found(version["problems"]) == [("SIGNATURE_MISSING", "model.sig", None)]
+
+
+async def test_a_config_that_stands_in_for_the_signed_one_is_told(
+    started: Any, key: ec.EllipticCurvePrivateKey
+) -> None:
+    apis = [{"requestSchema": {"type": "object", "properties": {"images": {"type": "file"}}}}]
+    async with started(signature_policy="require") as server:
+        api = server.client()
+        version = await import_package(api, signed_package(key, mxnet_package()), algorithm=MXNET, apis=apis)
+        assert version["status"] == "NORMAL", version["problems"]
+        (told,) = [warning for warning in version["warnings"] if warning["code"] == "SIGNED_CONFIG_REPLACED"]
+        assert "apis" in told["message"]
+
+
+async def test_a_preview_knows_that_a_signature_is_required(started: Any) -> None:
+    document = """query ($input: ImportModelInput!) {
+        previewImport(input: $input) { isImportable errors { code } problems { code } } }"""
+    async with started(signature_policy="require") as server:
+        api = server.client()
+        job = await upload_job(api, mxnet_package(), algorithm=MXNET)
+        source = {"trainingJob": {"trainingJobName": "iris", "versionName": job}}
+        unsigned = (await api.ask(document, input={"name": "iris", "source": source}))["previewImport"]
+        assert (unsigned["isImportable"], unsigned["problems"]) == (False, [{"code": "SIGNATURE_MISSING"}])
+        image = {"containerImage": {"image": "registry.example.com/a/b:1"}}
+        refused = (await api.ask(document, input={"name": "iris", "source": image}))["previewImport"]
+        assert refused["errors"] == [{"code": "SIGNATURE_MISSING"}]
+        [error] = await api.refused("importModel", name="iris", source=image)
+        assert (error["code"], error["path"]) == ("SIGNATURE_MISSING", ["source", "containerImage"])

@@ -19,8 +19,10 @@ from tests.reading_stage import WIDE, Answer, Case, Executor, Stage, executors, 
 from tests.reading_walk import along, asked_by, end_of, paged_by, ways
 from tests.seen_values import Seen, is_bare, look_around, selection, visits
 
-# What mutations answer, and errors that they alone have: no row is behind these.
-ROWLESS = frozenset({"AlreadyExistsError", "ConflictError", "InUseError", "ModelVersionUser"})
+# What mutations answer, and errors that they alone have, and what a preview found: no row is behind these.
+ROWLESS = frozenset(
+    {"AliasMovedError", "AlreadyExistsError", "ConflictError", "ImportPreview", "InUseError", "ModelVersionUser"}
+)
 
 
 @dataclass(frozen=True, slots=True)

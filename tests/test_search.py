@@ -19,6 +19,7 @@ ORDERS = {
     "VERSION": "version_number, id",
     "SIZE_BYTES": "coalesce(size_bytes, 0), id",
 }
+MINUTES_LATER = "created_at >= '2026-01-01 00:05+0' AND created_at < '2026-01-01 00:10+0'"
 # What the filter is, and what it is in SQL: each is met by many, by few, or by none.
 FILTERS: Sequence[tuple[dict[str, Any], str]] = (
     ({"modelNameContains": "DEL-00001"}, "model_name LIKE '%del-00001%'"),
@@ -31,7 +32,8 @@ FILTERS: Sequence[tuple[dict[str, Any], str]] = (
     ({"label": "table"}, "labels @> ARRAY['table']"),
     ({"label": "rare"}, "labels @> ARRAY['rare']"),
     ({"deploymentType": "BATCH"}, "deployment_types @> ARRAY['BATCH']"),
-    ({"deploymentType": "EDGE"}, "false"),
+    ({"deploymentType": ["EDGE"]}, "false"),
+    ({"deploymentType": ["EDGE", "BATCH"]}, "deployment_types @> ARRAY['BATCH']"),
     ({"status": ["IMPORT_FAILED", "BUILD_FAILED"]}, "status LIKE '%FAILED'"),
     ({"origin": ["BUILT_IN_ALGORITHM"]}, "origin = 'BUILT_IN_ALGORITHM'"),
     ({"sourceType": ["MARKET", "TEMPLATE"]}, "false"),
@@ -46,6 +48,23 @@ FILTERS: Sequence[tuple[dict[str, Any], str]] = (
         "labels @> ARRAY['rare'] AND status = 'NORMAL'",
     ),
 )
+# What one version of a model has to be, and what that is in SQL.
+VERSIONS: Sequence[tuple[dict[str, Any], str]] = (
+    ({}, "true"),
+    ({"label": "rare"}, "labels @> ARRAY['rare']"),
+    ({"label": "table", "status": ["IMPORT_FAILED"]}, "labels @> ARRAY['table'] AND status = 'IMPORT_FAILED'"),
+    ({"status": ["IMPORT_FAILED", "BUILD_FAILED"]}, "status LIKE '%FAILED'"),
+    ({"aiEngine": ["SCIKIT_LEARN"], "createdBy": "anna"}, "ai_engine = 'SCIKIT_LEARN' AND created_by = 'anna'"),
+    ({"deploymentType": ["EDGE", "BATCH"]}, "deployment_types @> ARRAY['BATCH']"),
+    ({"origin": ["BUILT_IN_ALGORITHM"], "version": "0.0.2"}, "origin = 'BUILT_IN_ALGORITHM' AND version = '0.0.2'"),
+    ({"modelNameContains": "EL-00003", "version": "0.0.1"}, "model_name LIKE '%el-00003%' AND version = '0.0.1'"),
+    ({"createdAfter": "2026-01-01T00:05:00Z", "createdBefore": "2026-01-01T00:10:00Z"}, MINUTES_LATER),
+    ({"label": "no-row-has-this"}, "false"),
+    ({"version": "0.0"}, "false"),
+)
+MODELS_PAGE = """query ($filter: ModelFilter, $orderBy: ModelOrder, $after: String) {
+    models(filter: $filter, orderBy: $orderBy, first: 9, after: $after) {
+        totalCount pageInfo { hasNextPage endCursor } nodes { name } } }"""
 PAGE = """query ($filter: ModelVersionFilter, $orderBy: ModelVersionOrder, $after: String, $before: String,
     $last: Int) {
     list: modelVersions(filter: $filter, orderBy: $orderBy, first: 100, last: $last, after: $after, before: $before) {
@@ -158,6 +177,49 @@ async def test_models_are_found_by_what_their_names_are_begin_with_and_contain(
         SELECT id, given, 'default' FROM workspace, unnest(ARRAY['a_b', 'axb', 'A_B-2', '模型']) AS given"""
     )
     assert await names(api, given) == expected
+
+
+@pytest.mark.parametrize(("given", "condition"), VERSIONS, ids=[str(given) for given, _ in VERSIONS])
+async def test_models_are_found_by_what_one_of_their_versions_is(
+    filled: Api, pool: Pool, given: dict[str, Any], condition: str
+) -> None:
+    await pool.execute("UPDATE model_version SET deleted_at = now() WHERE model_name = 'model-000007'")
+    for field, order in (("CREATED_AT", "id"), ("NAME", 'name COLLATE "C"')):
+        rows = await pool.fetch(
+            f"""SELECT name FROM model WHERE EXISTS (
+                SELECT 1 FROM model_version WHERE model_id = model.id AND deleted_at IS NULL AND {condition}
+            ) ORDER BY {order}"""
+        )
+        variables = {"filter": {"versions": given}, "orderBy": {"field": field, "direction": "ASC"}}
+        assert await walked_models(filled, variables) == [row["name"] for row in rows], field
+
+
+async def walked_models(api: Api, variables: dict[str, Any]) -> list[str]:
+    found: list[str] = []
+    cursor, has_more = None, True
+    while has_more:
+        page = (await api.ask(MODELS_PAGE, **variables, after=cursor))["models"]
+        found += [node["name"] for node in page["nodes"]]
+        cursor, has_more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+    assert page["totalCount"] == len(found)
+    return found
+
+
+async def test_models_are_not_found_by_what_versions_of_another_workspace_are(api: Api, pool: Pool) -> None:
+    """No version is of another workspace's model; where one were, its workspace alone would tell."""
+    await pool.execute("INSERT INTO model (workspace_id, name, created_by) SELECT id, 'ours', 'us' FROM workspace")
+    await pool.execute("INSERT INTO workspace (name) VALUES ('elsewhere')")
+    async with pool.acquire() as session, session.transaction():
+        await session.execute("SET LOCAL session_replication_role = replica")
+        await session.execute(
+            """INSERT INTO model_version
+                (workspace_id, model_id, model_name, version_number, origin, source_kind, template, created_by)
+            SELECT workspace.id, model.id, 'ours', 1, 'CUSTOM_ALGORITHM', 'TEMPLATE', 'onnx', 'them'
+            FROM workspace, model WHERE workspace.name = 'elsewhere'"""
+        )
+    assert await names(api, {"name": "ours"}) == ["ours"]
+    assert await names(api, {"versions": {}}) == []
+    assert await names(api, {"name": "ours", "versions": {"createdBy": "them"}}) == []
 
 
 async def test_a_moment_is_exact_though_ids_only_tell_about_when(api: Api, pool: Pool) -> None:

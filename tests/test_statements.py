@@ -36,6 +36,7 @@ INSTALLATION_WIDE = {
     "clean_up.IS_PACKAGE_NEEDED",
     "clean_up.VERSIONS_WITHOUT_BUILD",
     # Of a listing in force, whichever workspace shows it.
+    "market_listing.DOUBTFUL_FILES",
     "market_listing.HOLD",
     "operation.CLAIM",
     "operation.GIVE_BACK",
@@ -45,7 +46,8 @@ INSTALLATION_WIDE = {
     "service.LAID_OUT_VERSIONS",
     "service_instance.FIND",
     "stored_blob.DELETE_UNUSED",
-    "upload.EXPIRED",
+    "training_job.UNSEEN_OUTPUTS",
+    "upload.EXPIRED_ANYWHERE",
 }
 
 
@@ -114,7 +116,12 @@ def test_what_reads_rows_of_another_workspace_goes_by_a_listing_in_force() -> No
         for name, text in STATEMENTS.items()
         if re.search(r"\b(?:FROM|JOIN) market_listing\b", text) and "listing.id = $" in text
     }
-    assert crossing == {"market_listing.HOLD", "market_subscription.COPY_FILES", "market_subscription.COPY_VERSION"}
+    assert crossing == {
+        "market_listing.DOUBTFUL_FILES",
+        "market_listing.HOLD",
+        "market_subscription.COPY_FILES",
+        "market_subscription.COPY_VERSION",
+    }
     for name in crossing:
         assert "listing.withdrawn_at IS NULL" in STATEMENTS[name], name
         assert " = listing.model_version_id" in STATEMENTS[name], name

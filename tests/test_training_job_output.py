@@ -132,15 +132,15 @@ async def test_an_output_that_was_emptied_is_refused_and_shown_as_empty(api: Api
 async def test_a_preview_looks_too(api: Api, data_dir: Path) -> None:
     await record_shared(api)
     document = """query ($input: ImportModelInput!) {
-        previewImport(input: $input) { isImportable problems { code } } }"""
+        previewImport(input: $input) { isImportable errors { code } } }"""
     given = {"name": "iris", "source": SOURCE}
     assert (await api.ask(document, input=given))["previewImport"] == {
         "isImportable": False,
-        "problems": [{"code": "OUTPUT_EMPTY"}],
+        "errors": [{"code": "OUTPUT_EMPTY"}],
     }
     for path, data in mxnet_package().items():
         put(data_dir, path, data)
-    assert (await api.ask(document, input=given))["previewImport"] == {"isImportable": True, "problems": []}
+    assert (await api.ask(document, input=given))["previewImport"] == {"isImportable": True, "errors": []}
 
 
 async def test_an_output_whose_store_does_not_answer_is_not_called_empty(api: Api) -> None:

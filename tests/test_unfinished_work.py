@@ -4,7 +4,7 @@ from pathlib import Path
 
 from db.connection import Pool
 from db.reading_pool import create_reading_pool
-from resolvers.upload import discard_expired
+from resolvers.expired_upload import discard_expired
 from server.build import installation
 from tests.api import RunningServer
 

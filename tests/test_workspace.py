@@ -47,6 +47,7 @@ QUERIES: Mapping[str, str] = {
         named: modelVersion(by: {name: {modelName: "theirs", version: "0.0.1"}}) { id } }""",
     "modelVersions": "{ modelVersions { totalCount nodes { id digest } } }",
     "deletedModelVersions": "{ deletedModelVersions { totalCount nodes { id version model { id } } } }",
+    "deletedModels": "{ deletedModels { totalCount nodes { id name } } }",
     "modelTemplates": "{ modelTemplates { id } }",
     "previewImport": """{ previewImport(input: {name: "theirs", source: {trainingJob: {
         trainingJobName: "theirs-training", versionName: "V0001"}}}) { aiEngine fileCount modelDirectory { key } } }""",
@@ -114,6 +115,8 @@ async def world(server: RunningServer) -> World:
     await owner.import_version(f"{MARK}-training", "V0001", name=MARK, version="0.0.9")
     await owner.import_version(f"{MARK}-training", "V0001", name=MARK, version="0.0.8")
     await owner.mutate("deleteModelVersion", "__typename", modelVersion={"modelName": MARK, "version": "0.0.8"})
+    await owner.import_version(f"{MARK}-training", "V0001", name=f"{MARK}-gone")
+    await owner.mutate("deleteModel", "__typename", modelName=f"{MARK}-gone")
     files = package(ECHO)
     await import_version(owner, files, model=MARK, version="0.0.1")
     service = await running(owner, MARK, target("0.0.1", model=MARK))
@@ -156,6 +159,7 @@ def mutations(world: World) -> Mapping[str, tuple[dict[str, Any], str]]:
         "deleteModelVersion": ({"modelVersion": {**version, "version": "0.0.9"}}, "NOT_FOUND"),
         "restoreModelVersion": ({"modelVersion": {**version, "version": "0.0.8"}}, "NOT_FOUND"),
         "deleteModel": ({"modelName": MARK}, "NOT_FOUND"),
+        "restoreModel": ({"modelName": f"{MARK}-gone"}, "NOT_FOUND"),
         "setModelAlias": ({**version, "alias": "production"}, "NOT_FOUND"),
         "removeModelAlias": ({"modelName": MARK, "alias": "production"}, "NOT_FOUND"),
         "verifyModelVersion": ({"modelVersion": version}, "NOT_FOUND"),

@@ -51,6 +51,7 @@ ALTER TABLE model_version
     ADD COLUMN chosen_config text,
     -- What the import found.
     ADD COLUMN input_output_mode text,
+    ADD COLUMN container jsonb,
     ADD COLUMN scan jsonb,
     ADD COLUMN provenance jsonb,
     -- What the last verification found.
@@ -71,6 +72,7 @@ ALTER TABLE model_version ALTER COLUMN model_name SET NOT NULL;
 
 -- Whoever brings a file in says so before its bytes are looked for: what was touched lately is not deleted.
 ALTER TABLE stored_blob ADD COLUMN touched_at timestamptz NOT NULL DEFAULT now();
+CREATE INDEX stored_blob_touched_at ON stored_blob (touched_at);
 
 -- A row for each time that a name pointed at a version; the one without an end holds now.
 CREATE TABLE model_alias (
@@ -117,6 +119,8 @@ CREATE TABLE market_listing (
     metrics jsonb,
     size_bytes bigint,
     digest bytea,
+    scan jsonb,
+    provenance jsonb,
     revision integer NOT NULL DEFAULT 1,
     published_at timestamptz NOT NULL DEFAULT now(),
     published_by text NOT NULL,
@@ -196,6 +200,7 @@ FROM public.training_job_version;
 -- Deleted models too: an alias's history may lead to one.
 CREATE VIEW reading.any_model AS
 SELECT id, workspace_id, name, name COLLATE "C" AS name_key, revision, version_count, created_at, created_by, deleted_at,
+    deleted_by, publisher_model_id IS NOT NULL AS is_subscribed,
     CASE
         WHEN publisher_model_id IS NULL AND last_version_number < 999999
             THEN reading.version_text(last_version_number + 1)
@@ -206,6 +211,13 @@ CREATE VIEW reading.model AS
 SELECT *
 FROM reading.any_model
 WHERE deleted_at IS NULL;
+
+-- What came from the market comes back with a subscription alone: it is not to be restored.
+CREATE VIEW reading.deleted_model AS
+SELECT *
+FROM reading.any_model
+WHERE deleted_at IS NOT NULL
+AND NOT is_subscribed;
 
 -- Deleted versions too, until their bytes are let go: whoever deletes or restores one is shown it.
 CREATE VIEW reading.any_model_version AS
@@ -242,18 +254,22 @@ SELECT version.id, version.workspace_id, version.model_id, version.model_name,
         version.minimum_cpu_count, version.minimum_memory_bytes, version.minimum_gpu_count, version.minimum_ascend_count
     ) AS minimum_amount,
     version.minimum_cpu_count, version.minimum_memory_bytes, version.minimum_gpu_count, version.minimum_ascend_count,
-    nullif(version.metrics, '{}')::json AS metrics, version.health_check::json AS health_check, version.config,
+    nullif(version.metrics, '{}')::json AS metrics, version.health_check::json AS health_check,
+    version.container::json AS container, version.config,
     version.size_bytes, coalesce(version.size_bytes, 0) AS size_key,
     version.digest AS digest_bytes, encode(version.digest, 'hex') AS digest,
     version.scan::json AS scan, version.provenance::json AS provenance, version.integrity::json AS integrity,
+    version.integrity ->> 'state' AS integrity_state,
     version.status = 'NORMAL' AND version.origin <> 'MARKET' AND version.image IS NULL AND version.deleted_at IS NULL
-    AND NOT EXISTS (
-        SELECT 1
+    -- A value, which is looked up for each row: of NOT EXISTS all of a workspace's listings may be read.
+    AND (
+        SELECT listing.id
         FROM public.market_listing AS listing
         WHERE listing.workspace_id = version.workspace_id
         AND listing.model_version_id = version.id
         AND listing.withdrawn_at IS NULL
-    ) AS is_publishable,
+        LIMIT 1
+    ) IS NULL AS is_publishable,
     version.created_at, version.created_by, version.deleted_at, version.deleted_by, version.restorable_until
 FROM public.model_version AS version
 LEFT JOIN public.training_job_version AS run
@@ -274,11 +290,13 @@ WHERE status = 'NORMAL';
 CREATE VIEW reading.deleted_model_version AS
 SELECT *
 FROM reading.any_model_version
-WHERE deleted_at IS NOT NULL;
+WHERE deleted_at IS NOT NULL
+AND origin <> 'MARKET';
 
 DROP INDEX training_job_version_importable;
 CREATE INDEX training_job_version_importable ON training_job_version
     (workspace_id, (CASE WHEN status = 'COMPLETED' AND output_object_count > 0 THEN region END), id);
+CREATE INDEX model_deleted ON model (workspace_id, id) WHERE deleted_at IS NOT NULL;
 CREATE INDEX model_version_deleted ON model_version (workspace_id, id)
     WHERE deleted_at IS NOT NULL AND purged_at IS NULL;
 ALTER TABLE model_alias ALTER COLUMN workspace_id SET (n_distinct = 10);
@@ -286,9 +304,12 @@ ALTER TABLE market_subscription ALTER COLUMN workspace_id SET (n_distinct = 10);
 
 -- Aliases, and what a deletion leaves to be shown: the model of a version that can be restored.
 CREATE VIEW reading.any_model_alias AS
-SELECT id, workspace_id, model_id, number, name, name COLLATE "C" AS name_key, model_version_id, set_at, set_by,
-    ended_at, ended_by, coalesce(ended_at, 'infinity') AS end_key
-FROM public.model_alias;
+SELECT alias.id, alias.workspace_id, alias.model_id, alias.number, alias.name, alias.name COLLATE "C" AS name_key,
+    alias.model_version_id, version.version, alias.set_at, alias.set_by, alias.ended_at, alias.ended_by,
+    coalesce(alias.ended_at, 'infinity') AS end_key
+FROM public.model_alias AS alias
+LEFT JOIN public.model_version AS version
+    ON version.workspace_id = alias.workspace_id AND version.id = alias.model_version_id;
 
 CREATE VIEW reading.model_alias AS
 SELECT *
@@ -300,7 +321,7 @@ CREATE VIEW reading.market_listing AS
 SELECT id, workspace_id, model_version_id, publisher, model_name, model_name COLLATE "C" AS name_key, version, title,
     description, labels, documents::json AS documents, ai_engine, algorithm, runtime, deployment_types, apis,
     dependencies::json AS dependencies, metrics::json AS metrics, size_bytes, encode(digest, 'hex') AS digest,
-    published_at
+    scan::json AS scan, provenance::json AS provenance, published_at
 FROM public.market_listing
 WHERE withdrawn_at IS NULL;
 

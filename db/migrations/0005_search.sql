@@ -19,7 +19,15 @@ END
 $$;
 
 -- What has no order: parts of names, and what an array holds. Versions are found by their models' names.
-CREATE INDEX model_name_part ON model USING gin (workspace_id, name gin_trgm_ops);
+-- Managed servers have extensions in a schema of their own, which is not always on the search path.
+DO $$
+BEGIN
+    EXECUTE format(
+        'CREATE INDEX model_name_part ON model USING gin (workspace_id, name %s.gin_trgm_ops)',
+        (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'pg_trgm')
+    );
+END
+$$;
 CREATE INDEX model_version_label ON model_version USING gin (workspace_id, labels);
 CREATE INDEX model_version_deployment_type ON model_version
     USING gin (workspace_id, (coalesce(deployment_types, chosen_deployment_types, '{}')));
@@ -49,6 +57,10 @@ CREATE INDEX model_version_source_type ON model_version (
 CREATE INDEX model_version_created_by ON model_version (workspace_id, created_by, id);
 CREATE INDEX model_created_by ON model (workspace_id, created_by, id);
 CREATE INDEX model_created_at ON model (workspace_id, created_at);
+
+COMMENT ON FUNCTION new_id() IS
+    'Called as the row is written. Filters by created_at look among ids of an hour before and after: no row keeps an id
+that is older or younger than that, nor gets its created_at from elsewhere.';
 
 -- What facets count, without a look at the versions themselves. The view's joins are dropped where nobody needs them,
 -- but Postgres then still takes the column that they begin with for one that has to be read.

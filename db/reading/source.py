@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from db.reading.tree import Condition, IdByName, KeyPart, Order, Parameter, ParentColumn, Source, Span
+from db.reading.tree import Condition, Has, IdByName, KeyPart, Order, Parameter, ParentColumn, Predicate, Source, Span
 
 WORKSPACE = "$1::uuid"
 # What workspaces show each other: all rows of this view are everybody's. What they lead to is the reader's own.
@@ -64,7 +64,7 @@ class SourceWriter:
     ) -> str:
         """FROM to LIMIT. The workspace's predicate is written here, for every view that is read."""
         conditions = [_of_the_workspace(source.view, rows)]
-        conditions += [self.condition(each, rows, parent) for each in _with_hints(source)]
+        conditions += [self.predicate(each, rows, parent) for each in _with_hints(source)]
         text = f"FROM {beside}reading.{source.view} {rows.alias} WHERE {' AND '.join([*conditions, *more])}"
         if source.order is not None:
             text += f" ORDER BY {_ordering(source.order, rows)}"
@@ -87,7 +87,7 @@ class SourceWriter:
         first, page = self.alias(), self.alias()
         beside = tuple(each for each in source.conditions if not each.is_scattered_in(span.order))
         apart = [each for each in source.conditions if each.is_scattered_in(span.order)]
-        is_met = " AND ".join(self.condition(each, window, parent) for each in apart)
+        is_met = " AND ".join(self.test(each, window, parent) for each in apart)
         in_order = Source(source.view, beside, span.reading_order)
         # Of a number that it does not know Postgres takes the order's index to be the cheapest way, and not a sort.
         near = f"{self.rows(in_order, window, parent, more=self.seeks(span, window))} LIMIT (SELECT {WINDOW})"
@@ -115,6 +115,32 @@ class SourceWriter:
             seeks.append(self.seek(span.order.reversed(), span.before, rows))
         return seeks
 
+    def predicate(self, predicate: Predicate, rows: Scope, parent: Scope) -> str:
+        """Of all rows at once."""
+        match predicate:
+            case Condition():
+                return self.condition(predicate, rows, parent)
+            case Has():
+                theirs = self.scope()
+                found = (
+                    f"SELECT DISTINCT {theirs.column(predicate.key)} {self.rows(_theirs(predicate), theirs, theirs)}"
+                )
+                # Of IN Postgres may read all rows to join them; with an array it begins with those that they have.
+                return f"{rows.alias}.id = ANY(ARRAY({found}))"
+        assert_never(predicate)
+
+    def test(self, predicate: Predicate, rows: Scope, parent: Scope) -> str:
+        """The same, of a row that is there already."""
+        match predicate:
+            case Condition():
+                return self.condition(predicate, rows, parent)
+            case Has():
+                theirs = self.scope()
+                key = f"{theirs.column(predicate.key)} = {rows.alias}.id"
+                # Of EXISTS Postgres may read all rows that any of them has; of one value it cannot.
+                return f"(SELECT true {self.rows(_theirs(predicate), theirs, theirs, more=[key], limit=1)}) IS NOT NULL"
+        assert_never(predicate)
+
     def condition(self, condition: Condition, rows: Scope, parent: Scope) -> str:
         operand = condition.operand
         match operand:
@@ -137,11 +163,15 @@ class SourceWriter:
         return f"({columns}) {'<' if order.is_descending else '>'} ({operands})"
 
 
-def _with_hints(source: Source) -> Iterator[Condition]:
+def _theirs(has: Has) -> Source:
+    return Source(has.view, has.conditions)
+
+
+def _with_hints(source: Source) -> Iterator[Predicate]:
     """Without an order the index of the condition itself serves, where there is one that has an order."""
     for condition in source.conditions:
         yield condition
-        if condition.hint is not None and (source.order is not None or not condition.orders):
+        if isinstance(condition, Condition) and condition.hint and (source.order is not None or not condition.orders):
             yield condition.hint
 
 

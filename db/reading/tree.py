@@ -1,7 +1,7 @@
 """What is to be read, as a tree of values over rows. The schema's planner makes it; db/reading/statement.py writes it.
 
     Value   Constant | Column | Object | Switch | Document | ToOne | Rows | Page | Each | Counts
-    Source  the rows of a view that meet conditions, in an order
+    Source  the rows of a view that meet predicates (Condition | Has), in an order
 
 Names are names of the views in the Postgres schema `reading` and of their columns, never SQL.
 """
@@ -30,7 +30,6 @@ class ParentColumn:
 @dataclass(frozen=True, slots=True)
 class IdByName:
     """The id of a view's row by its name: the index on the id's column serves then, as with a join it would not.
-
     Where the name is compared otherwise than with EQUAL, the ids of several rows.
     """
 
@@ -48,6 +47,7 @@ class Comparison(Enum):
     ABOVE = "{column} > {value}"
     BELOW = "{column} < {value}"
     CONTAINS = "{column} @> ARRAY[{value}]"
+    OVERLAPS = "{column} && {value}"
     IN = "{column} IN {value}"
     # With a pattern; case is ignored as the database's locale has it.
     LIKE = "{column} ILIKE {value}"
@@ -70,6 +70,18 @@ class Condition:
 
     def is_scattered_in(self, order: Order) -> bool:
         return self.orders is not None and order.name not in self.orders
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """That a row of a view whose `key` is this row's id meets all conditions. No index has such rows side by side."""
+
+    view: str
+    key: str
+    conditions: tuple[Predicate, ...]
+
+    def is_scattered_in(self, _order: Order) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +109,7 @@ class Source:
     """Rows of a view: those of the workspace that meet all conditions."""
 
     view: str
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Predicate, ...] = ()
     order: Order | None = None
 
 
@@ -244,7 +256,6 @@ class Branch:
 @dataclass(frozen=True, slots=True)
 class Each:
     """Things by their keys, each of one branch: a list in the order of the keys, or the one thing; null for none.
-
     `branches_chosen` is an integer[] of positions in `branches` (null: none), `keys` are text[] of the same length.
     """
 
@@ -282,6 +293,7 @@ class Counts:
     members: tuple[tuple[str, Total | Tally | Constant], ...]
 
 
+Predicate: TypeAlias = Condition | Has
 PageMember: TypeAlias = Nodes | Edges | PageInfo | Count | Constant
 DocumentMember: TypeAlias = DocumentField | Document | Constant
 Value: TypeAlias = Constant | Column | Object | Switch | Document | ToOne | Rows | Page | Each | Counts
