@@ -47,8 +47,12 @@ def _violations(choice: DependencyChoice, path: Sequence[str]) -> Iterator[Refus
         return
     findings = Findings()
     _read(asdict(choice), findings)
+    told = set()
     for problem in (*findings.problems, *findings.warnings):
         field = CONFIG_FIELDS.get((problem.pointer or "").rpartition("/")[2], "package")
+        if field in told:
+            continue
+        told.add(field)
         wanted = f" must be {problem.expected}" if problem.expected else " is not valid"
         message = f"A dependency's {field}{wanted}; it is {problem.actual}."
         yield invalid(message, path=[*path, field], hint=problem.hint)

@@ -166,7 +166,7 @@ async def test_deployment_types_are_those_chosen_and_else_all_that_the_package_c
     [
         (mxnet_package(), MXNET, "MXNET"),
         (mxnet_package(runtime=OLD_RUNTIME), MXNET, "MXNET"),
-        ({"model/config.json": config(model_type="Image")}, IMAGE, "IMAGE"),
+        ({"model/config.json": config(model_type="Image", swr_location="swr.example/a/iris:1")}, IMAGE, "IMAGE"),
     ],
 )
 async def test_an_engine_without_environment_is_imported_with_a_warning_and_cannot_be_deployed(

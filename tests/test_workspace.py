@@ -45,12 +45,13 @@ QUERIES: Mapping[str, str] = {
     "model": 'query ($model: ID!) { model(by: {id: $model}) { id } named: model(by: {name: "theirs"}) { id } }',
     "modelVersion": """query ($version: ID!) { modelVersion(by: {id: $version}) { id files { nodes { path } } }
         named: modelVersion(by: {name: {modelName: "theirs", version: "0.0.1"}}) { id } }""",
+    "modelVersionFacets": "{ modelVersionFacets { total statuses { count } labels { value count } } }",
     "modelVersions": "{ modelVersions { totalCount nodes { id digest } } }",
     "deletedModelVersions": "{ deletedModelVersions { totalCount nodes { id version model { id } } } }",
     "deletedModels": "{ deletedModels { totalCount nodes { id name } } }",
     "modelTemplates": "{ modelTemplates { id } }",
     "previewImport": """{ previewImport(input: {name: "theirs", source: {trainingJob: {
-        trainingJobName: "theirs-training", versionName: "V0001"}}}) { aiEngine fileCount modelDirectory { key } } }""",
+        trainingJobName: "theirs-training", versionName: "V0001"}}}) { problems { code } modelDirectory { key } } }""",
     "services": "{ services { totalCount nodes { id name } } }",
     "service": """query ($service: ID!) { service(by: {id: $service}) { id logs { totalCount } }
         named: service(by: {name: "theirs"}) { id } }""",
