@@ -47,6 +47,8 @@ FURTHER = (
     SELECT workspace_id, service_id, 100 * number + line, id, 'line ' || line
     FROM service_instance, generate_series(1, 10) AS line WHERE workspace_id = $1 AND number = 1
     ON CONFLICT DO NOTHING""",
+    """INSERT INTO model (workspace_id, name, created_by, deleted_at, deleted_by)
+    SELECT $1, 'deleted-' || number, 'ci', now(), 'ci' FROM generate_series(1, 200) AS number""",
     """INSERT INTO market_listing (workspace_id, model_id, model_version_id, publisher, model_name, version_number,
         version, labels, ai_engine, deployment_types, published_by)
     SELECT workspace_id, model_id, id, 'large', model_name, version_number, version, labels, ai_engine,

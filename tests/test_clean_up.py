@@ -341,9 +341,11 @@ async def test_environments_of_versions_that_are_there_stay(pool: Pool, database
         api = server.client()
         await api.import_version("iris", await upload_job(api, mxnet_package()))
         await pool.execute(
-            """INSERT INTO environment_build (workspace_id, model_version_id, digest, runtime, requirements)
-            SELECT workspace_id, id, unnest(ARRAY['of an earlier try', 'in force']), 'python3.11', '{}'
-            FROM model_version"""
+            """INSERT INTO environment_build (id, workspace_id, model_version_id, digest, runtime, requirements)
+            SELECT build.id, version.workspace_id, version.id, build.digest, 'python3.11', '{}'
+            FROM model_version AS version,
+                (VALUES (uuid '01900000-0000-7000-8000-000000000001', 'of an earlier try'),
+                    (uuid '01900000-0000-7000-8000-000000000002', 'in force')) AS build (id, digest)"""
         )
         environments = [environment(data_dir, digest) for digest in ("in force", "of an earlier try", "of nobody")]
         async with made_of(server, pool, database_url) as made:

@@ -230,7 +230,7 @@ async def test_a_version_that_is_deleted_while_its_verification_is_asked_for_is_
     await import_package(api, mxnet_package())
     before = await api.counts()
     waits = """SELECT true FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'"""
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FOR NO KEY UPDATE%'"""
     async with pool.acquire() as connection:
         async with connection.transaction():
             await connection.execute("UPDATE model_version SET deleted_at = now()")

@@ -137,10 +137,13 @@ async def test_of_several_who_expect_the_same_one_moves_the_alias(api: Api, vers
     first, second, third = versions
     fields = {"modelName": "iris", "alias": "production"}
     payloads = await asyncio.gather(
-        *(api.mutate("setModelAlias", "__typename", **fields, version=first, expectedVersion=None) for _ in range(5))
+        *(api.mutate("setModelAlias", "__typename", **fields, version=each, expectedVersion=None) for each in versions)
     )
-    assert sorted(len(payload["errors"]) for payload in payloads) == [0, 1, 1, 1, 1]
+    assert sorted(len(payload["errors"]) for payload in payloads) == [0, 1, 1]
     assert {error["code"] for payload in payloads for error in payload["errors"]} == {"ALIAS_MOVED"}
+    await set_alias(api, "production", first)
+    # Whoever asks again because the answer was lost is told that it is so.
+    await set_alias(api, "production", first, expectedVersion=None)
     (error,) = await refused(api, "setModelAlias", **fields, version=third, expectedVersion=second)
     assert (error["__typename"], error["code"], error["path"]) == (
         "AliasMovedError",

@@ -284,7 +284,7 @@ async def test_an_output_anywhere_else_is_refused(api: Api) -> None:
             api, "recordTrainingJobVersion", trainingJobName="iris", algorithm=FRAMEWORK, output=output
         )
         assert (error["code"], error["path"]) == ("LOCATION_REFUSED", ["output"]), output
-        assert "grant" in error["hint"]
+        assert error["hint"]
 
 
 async def test_a_repeated_key_gets_the_first_answer_and_stores_nothing_more(api: Api) -> None:
