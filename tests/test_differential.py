@@ -25,4 +25,4 @@ async def test_an_operation_with_a_plan_is_answered_as_without_one(
     assert report.clean >= 0.7 * report.documents
     assert report.with_rows >= 0.7 * DOCUMENTS
     assert report.wrong_refused >= 0.02 * DOCUMENTS
-    assert report.planned >= 0.9 * report.with_rows, f"{report.planned} of {report.with_rows} planned; seed {seed!r}"
+    assert report.planned >= 0.85 * report.with_rows, f"{report.planned} of {report.with_rows} planned; seed {seed!r}"
