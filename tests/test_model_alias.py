@@ -154,7 +154,7 @@ async def test_of_several_who_expect_the_same_one_moves_the_alias(api: Api, vers
     await set_alias(api, "production", third, expectedVersion=first)
     (error,) = await refused(api, "removeModelAlias", **fields, expectedVersion=first)
     assert (error["code"], error["expectedVersion"], error["actualVersion"]) == ("ALIAS_MOVED", first, third)
-    (error,) = await refused(api, "setModelAlias", **fields, version=third, expectedVersion=None)
+    (error,) = await refused(api, "setModelAlias", **fields, version=second, expectedVersion=None)
     assert (error["expectedVersion"], error["actualVersion"]) == (None, third)
     assert (await removed(api, "production", expectedVersion=third))["modelVersion"] == {"version": third}
 
