@@ -11,7 +11,7 @@ from resolvers.caller import Caller
 from resolvers.expired_upload import discard_expired
 from resolvers.idempotency import once
 from resolvers.installation import Installation
-from resolvers.leftover import delete_unused_blobs, discard_of_all, discard_of_host, do_each
+from resolvers.leftover import delete_unused_blobs, discard_copies, discard_of_all, discard_of_host, do_each
 from resolvers.operation import OperationKind
 from resolvers.operation_attempt import (
     ACTOR,
@@ -59,7 +59,7 @@ async def _queue(unit: Transaction) -> UUID:
 async def keep_cleaning_up(installation: Installation) -> None:
     """Every hour, until cancelled: queue a clean-up where versions are due, and look after all that is shared."""
     while True:
-        await do_each(installation, (_queue_due, look_at_unseen, discard_of_host, discard_of_all))
+        await do_each(installation, (_queue_due, look_at_unseen, discard_copies, discard_of_host, discard_of_all))
         await asyncio.sleep(PAUSE_SECONDS)
 
 

@@ -63,7 +63,7 @@ async def do_each(installation: Installation, steps: Sequence[Step]) -> None:
 async def discard_of_all(installation: Installation) -> None:
     """Let go of what no version and no upload of any workspace holds, by one process in an hour."""
     if await lease.take(installation.pool, SHARED, uuid4(), SHARED_PAUSE_SECONDS):
-        await do_each(installation, (discard_expired, adopt_strays, _delete_unused_blobs, _discard_copies))
+        await do_each(installation, (discard_expired, adopt_strays, _delete_unused_blobs))
 
 
 async def discard_of_host(installation: Installation) -> None:
@@ -72,7 +72,8 @@ async def discard_of_host(installation: Installation) -> None:
     await do_each(installation, (discard_packages, discard_environments))
 
 
-async def _discard_copies(installation: Installation) -> int:
+async def discard_copies(installation: Installation) -> int:
+    """What killed workers were still bringing in; little to look at, so that each worker does as it starts."""
     return await installation.blobs.discard_abandoned(older_than=LONGEST_COPY)
 
 
