@@ -180,13 +180,3 @@ async def test_an_import_survives_a_store_that_goes_away_for_a_while_and_copies_
     imported = await s3_api.imported("iris", "0.0.1")
     assert (imported["status"], imported["operation"]["attempts"]) == ("NORMAL", 1)
     assert len(await files_of(s3_api, "0.0.1")) == len(package)
-
-
-@pytest.mark.slow
-async def test_a_bucket_that_is_gone_fails_the_import(s3_api: Api, s3: S3Server) -> None:
-    await upload_job(s3_api, mxnet_package(), algorithm=MXNET)
-    await s3.send("DELETE", "models")
-    await s3_api.import_version("iris", "V0001")
-    failed = await s3_api.imported("iris", "0.0.1")
-    assert [problem["code"] for problem in failed["problems"]] == ["STORE_UNAVAILABLE"]
-    assert "NoSuchBucket" in failed["problems"][0]["message"]
