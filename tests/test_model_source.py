@@ -1,6 +1,7 @@
 """The storage that an import reads: while it changes, while it does not answer, and how far the reading is."""
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -101,6 +102,13 @@ class S3Server:
         async with httpx.AsyncClient() as client:
             return (await client.request(method, f"{self.url}/{address}")).raise_for_status()
 
+    async def delete_bucket(self) -> None:
+        """With all that it holds: a bucket that holds something is not deleted."""
+        listing = (await self.send("GET", "models?list-type=2")).text
+        for key in re.findall("<Key>(.*?)</Key>", listing):
+            await self.send("DELETE", f"models/{key}")
+        await self.send("DELETE", "models")
+
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
@@ -180,3 +188,13 @@ async def test_an_import_survives_a_store_that_goes_away_for_a_while_and_copies_
     imported = await s3_api.imported("iris", "0.0.1")
     assert (imported["status"], imported["operation"]["attempts"]) == ("NORMAL", 1)
     assert len(await files_of(s3_api, "0.0.1")) == len(package)
+
+
+@pytest.mark.slow
+async def test_a_bucket_that_is_gone_fails_the_import(s3_api: Api, s3: S3Server) -> None:
+    await upload_job(s3_api, mxnet_package(), algorithm=MXNET)
+    await s3.delete_bucket()
+    await s3_api.import_version("iris", "V0001")
+    failed = await s3_api.imported("iris", "0.0.1")
+    assert [problem["code"] for problem in failed["problems"]] == ["STORE_UNAVAILABLE"]
+    assert "NoSuchBucket" in failed["problems"][0]["message"]
