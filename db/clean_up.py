@@ -25,6 +25,20 @@ AND NOT EXISTS (
     AND service_target.model_version_id = model_version.id
     AND service.deleted_at IS NULL
 )"""
+# A service that is not deleted has it in a configuration of its, in force or not.
+_HAS_SERVICE = """EXISTS (
+    SELECT 1
+    FROM service_target
+    JOIN service_configuration
+        ON service_configuration.workspace_id = service_target.workspace_id
+        AND service_configuration.id = service_target.service_configuration_id
+    JOIN service
+        ON service.workspace_id = service_configuration.workspace_id
+        AND service.id = service_configuration.service_id
+    WHERE service_target.workspace_id = model_version.workspace_id
+    AND service_target.model_version_id = model_version.id
+    AND service.deleted_at IS NULL
+)"""
 DUE = f"""
 SELECT workspace.id
 FROM workspace
@@ -79,7 +93,7 @@ WHERE workspace_id = $1
 AND model_version_id = $2
 """
 # The newest build of each version that is there, or that a service runs. Environments are shared by all workspaces.
-ENVIRONMENTS = """
+ENVIRONMENTS = f"""
 SELECT DISTINCT newest.digest
 FROM (
     SELECT DISTINCT ON (environment_build.workspace_id, environment_build.model_version_id)
@@ -91,19 +105,7 @@ JOIN model_version
     ON model_version.workspace_id = newest.workspace_id
     AND model_version.id = newest.model_version_id
 WHERE model_version.deleted_at IS NULL
-OR EXISTS (
-    SELECT 1
-    FROM service_target
-    JOIN service_configuration
-        ON service_configuration.workspace_id = service_target.workspace_id
-        AND service_configuration.id = service_target.service_configuration_id
-    JOIN service
-        ON service.workspace_id = service_configuration.workspace_id
-        AND service.id = service_configuration.service_id
-    WHERE service_target.workspace_id = newest.workspace_id
-    AND service_target.model_version_id = newest.model_version_id
-    AND service.deleted_at IS NULL
-)
+OR {_HAS_SERVICE}
 """
 # What was copied from the market was never built by its own import.
 VERSIONS_WITHOUT_BUILD = """
@@ -128,26 +130,14 @@ AND NOT EXISTS (
     AND environment_build.model_version_id = model_version.id
 )
 """
-IS_PACKAGE_NEEDED = """
+IS_PACKAGE_NEEDED = f"""
 SELECT EXISTS (
     SELECT 1
     FROM model_version
     WHERE model_version.id = $1
     AND (
         (model_version.status IN ('IMPORTING', 'BUILDING') AND model_version.deleted_at IS NULL)
-        OR EXISTS (
-            SELECT 1
-            FROM service_target
-            JOIN service_configuration
-                ON service_configuration.workspace_id = service_target.workspace_id
-                AND service_configuration.id = service_target.service_configuration_id
-            JOIN service
-                ON service.workspace_id = service_configuration.workspace_id
-                AND service.id = service_configuration.service_id
-            WHERE service_target.workspace_id = model_version.workspace_id
-            AND service_target.model_version_id = model_version.id
-            AND service.deleted_at IS NULL
-        )
+        OR {_HAS_SERVICE}
     )
 )
 """

@@ -15,7 +15,7 @@
 What a package shows is a `PackageProblem` row (artifacts.problem), stored on the version, not raised to the caller.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -207,6 +207,12 @@ def not_found(what: str, *, path: Sequence[str], hint: str | None = None) -> Ref
 
 def invalid(message: str, *, path: Sequence[str], hint: str | None = None) -> Refusal:
     return Refusal(ErrorCode.INVALID_INPUT, message, path=path, hint=hint)
+
+
+def revision_violations(expected: int | None, actual: int) -> Iterator[Refusal]:
+    """What stands against a change by whoever read another revision; nobody need name one."""
+    if expected is not None and expected != actual:
+        yield RevisionConflict(expected, actual)
 
 
 async def along_with(refusals: Sequence[Refusal], look_up: Awaitable[Found]) -> Found:

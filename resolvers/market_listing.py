@@ -13,11 +13,11 @@ from resolvers.errors import (
     AlreadyExists,
     ErrorCode,
     Refusal,
-    RevisionConflict,
     along_with,
     invalid,
     not_found,
     raise_all,
+    revision_violations,
 )
 from resolvers.idempotency import once
 from resolvers.installation import Installation
@@ -104,7 +104,7 @@ async def unpublish(
 
 async def _unpublish(unit: Transaction, request: UnpublishRequest) -> UUID:
     version = await _locked(unit, request)
-    raise_all([*_revision_violations(request.expected_revision, version)])
+    raise_all([*revision_violations(request.expected_revision, version["revision"])])
     version_id: UUID = version["id"]
     if await market_listing.withdraw(unit.connection, unit.workspace_id, version_id, unit.actor) is None:
         raise Refusal(
@@ -130,7 +130,7 @@ async def _locked(unit: Transaction, request: PublishRequest | UnpublishRequest)
 
 def _publication_violations(request: PublishRequest, version: Record) -> Iterator[Refusal]:
     """ModelArts.3070 (only one's own), ModelArts.3078 and 5054 (NORMAL ones), 5022 (an unsupported kind)."""
-    yield from _revision_violations(request.expected_revision, version)
+    yield from revision_violations(request.expected_revision, version["revision"])
     if version["origin"] == "MARKET":
         yield Refusal(
             ErrorCode.MODEL_SUBSCRIBED,
@@ -158,11 +158,6 @@ def _publication_violations(request: PublishRequest, version: Record) -> Iterato
             path=PATH,
             hint="Tell them the image's address: they can import it themselves.",
         )
-
-
-def _revision_violations(expected_revision: int | None, version: Record) -> Iterator[Refusal]:
-    if expected_revision is not None and version["revision"] != expected_revision:
-        yield RevisionConflict(expected_revision, version["revision"])
 
 
 def _title_violations(title: str | None) -> Iterator[Refusal]:

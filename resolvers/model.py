@@ -14,11 +14,11 @@ from resolvers.errors import (
     AlreadyExists,
     ErrorCode,
     Refusal,
-    RevisionConflict,
     along_with,
     invalid,
     not_found,
     raise_all,
+    revision_violations,
 )
 from resolvers.idempotency import once
 from resolvers.import_request import ImportRequest, RetryRequest, new_version, retry_violations, violations
@@ -155,8 +155,7 @@ async def _retry(unit: Transaction, request: RetryRequest, refusals: Sequence[Re
 
 def _retry_violations(request: RetryRequest, row: Record) -> Iterator[Refusal]:
     """What stands against another try by what is known of the version."""
-    if request.expected_revision is not None and row["revision"] != request.expected_revision:
-        yield RevisionConflict(request.expected_revision, row["revision"])
+    yield from revision_violations(request.expected_revision, row["revision"])
     if row["status"] not in FAILED_STATUSES:
         yield Refusal(
             ErrorCode.INVALID_STATE,

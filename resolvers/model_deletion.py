@@ -12,9 +12,9 @@ from resolvers.caller import Caller
 from resolvers.errors import (
     ErrorCode,
     Refusal,
-    RevisionConflict,
     not_found,
     raise_all,
+    revision_violations,
 )
 from resolvers.idempotency import once
 from resolvers.installation import Installation
@@ -183,8 +183,7 @@ def _objections(
     row: Record, expected_revision: int | None, *, path: Sequence[str], hint: str = UNSUBSCRIBE
 ) -> Iterator[Refusal]:
     """What stands against it by what is known of the model or the version."""
-    if expected_revision is not None and row["revision"] != expected_revision:
-        yield RevisionConflict(expected_revision, row["revision"])
+    yield from revision_violations(expected_revision, row["revision"])
     if row["is_subscribed"]:
         yield Refusal(
             ErrorCode.MODEL_SUBSCRIBED,

@@ -9,7 +9,7 @@ from asyncpg import Record
 from db import model, model_version
 from resolvers import field_rule
 from resolvers.caller import Caller
-from resolvers.errors import ErrorCode, Refusal, RevisionConflict, along_with, raise_all
+from resolvers.errors import ErrorCode, Refusal, along_with, raise_all, revision_violations
 from resolvers.idempotency import once
 from resolvers.import_request import Document, MinimumSpecification, document_violations, minimum_violations
 from resolvers.installation import Installation
@@ -74,9 +74,7 @@ async def _update(unit: Transaction, request: UpdateRequest, refusals: Sequence[
 
 def _objections(request: UpdateRequest, row: Record) -> list[Refusal]:
     """What stands against it by what is known of the version."""
-    refusals: list[Refusal] = []
-    if request.expected_revision is not None and row["revision"] != request.expected_revision:
-        refusals.append(RevisionConflict(request.expected_revision, row["revision"]))
+    refusals = list(revision_violations(request.expected_revision, row["revision"]))
     if row["origin"] == "MARKET":
         refusals.append(
             Refusal(

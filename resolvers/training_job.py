@@ -14,7 +14,7 @@ from artifacts.built_in_algorithm import built_in_algorithms, find_built_in_algo
 from db import training_job
 from resolvers import field_rule
 from resolvers.caller import Caller
-from resolvers.errors import ErrorCode, Refusal, RevisionConflict, along_with, invalid, not_found, raise_all
+from resolvers.errors import ErrorCode, Refusal, along_with, invalid, not_found, raise_all, revision_violations
 from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.location import Location, assigned, granted
@@ -199,8 +199,7 @@ async def _report(unit: Transaction, request: ReportRequest, refusals: Sequence[
 
 def _report_violations(request: ReportRequest, row: Record) -> Iterator[Refusal]:
     """What is wrong with a report by what is known of the version."""
-    if request.expected_revision is not None and row["revision"] != request.expected_revision:
-        yield RevisionConflict(request.expected_revision, row["revision"])
+    yield from revision_violations(request.expected_revision, row["revision"])
     if row["status"] in ENDED and request.status not in (None, row["status"]):
         yield Refusal(
             ErrorCode.INVALID_STATE,
