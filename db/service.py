@@ -9,10 +9,15 @@ from asyncpg import Record
 from db.connection import Connection, Queryable, is_storable
 
 COLUMNS = """id, workspace_id, name, description, deployment_type, desired_state, status, status_message, progress,
-    revision, last_configuration_number, created_at, created_by, deleted_at"""
+    revision, last_configuration_number, routed_configuration_number, resource_pool_id, access, max_body_bytes,
+    timeout_seconds, requests_per_second, request_burst, checks_inputs, auto_stop_after_seconds, auto_stop_at,
+    created_at, created_by, updated_at, started_at, finished_at, deleted_at"""
 INSERT = """
-INSERT INTO service (workspace_id, name, description, deployment_type, last_configuration_number, created_by)
-VALUES ($1, $2, $3, $4, 1, $5)
+INSERT INTO service (
+    workspace_id, name, description, deployment_type, resource_pool_id, last_configuration_number,
+    routed_configuration_number, created_by
+)
+VALUES ($1, $2, $3, $4, $5, 1, 1, $6)
 ON CONFLICT (workspace_id, name) WHERE deleted_at IS NULL DO NOTHING
 RETURNING id
 """
@@ -23,10 +28,10 @@ RETURNING id
 """
 INSERT_TARGET = """
 INSERT INTO service_target (
-    workspace_id, service_configuration_id, model_version_id, position, weight, inference_specification, instance_count,
-    environment
+    workspace_id, service_configuration_id, model_version_id, position, weight, inference_specification, cpu_count,
+    memory_bytes, gpu_count, ascend_count, instance_count, environment, generation
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 FIND = f"""
 SELECT {COLUMNS}
@@ -66,8 +71,8 @@ AND id = $2
 TARGETS = """
 SELECT service_target.id, service_target.workspace_id, service_configuration.service_id,
     service_target.model_version_id, service_target.weight, service_target.inference_specification,
-    service_target.instance_count,
-    service_target.environment
+    service_target.cpu_count, service_target.memory_bytes, service_target.gpu_count, service_target.ascend_count,
+    service_target.instance_count, service_target.environment, service_target.generation
 FROM service
 JOIN service_configuration
     ON service_configuration.workspace_id = service.workspace_id
@@ -85,7 +90,7 @@ RECONCILED = f"""
 SELECT {COLUMNS}
 FROM service
 WHERE deleted_at IS NULL
-AND (status <> 'STOPPED' OR desired_state <> 'STOPPED')
+AND (status NOT IN ('STOPPED', 'FINISHED') OR desired_state = 'DELETED')
 ORDER BY id
 """
 ROUTES = """
@@ -95,7 +100,7 @@ FROM service
 JOIN service_configuration
     ON service_configuration.workspace_id = service.workspace_id
     AND service_configuration.service_id = service.id
-    AND service_configuration.number = service.last_configuration_number
+    AND service_configuration.number = service.routed_configuration_number
 JOIN service_target
     ON service_target.workspace_id = service.workspace_id
     AND service_target.service_configuration_id = service_configuration.id
@@ -131,8 +136,13 @@ class NewTarget:
     model_version_id: UUID
     weight: int
     inference_specification: str
+    cpu_count: float
+    memory_bytes: int
+    gpu_count: float
+    ascend_count: int
     instance_count: int
     environment: list[dict[str, object]]
+    generation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +160,12 @@ async def insert(
     name: str,
     description: str | None,
     deployment_type: str,
+    resource_pool_id: UUID,
     created_by: str,
 ) -> UUID | None:
     """The new service's id, or None where the name is taken."""
     inserted: UUID | None = await connection.fetchval(
-        INSERT, workspace_id, name, description, deployment_type, created_by
+        INSERT, workspace_id, name, description, deployment_type, resource_pool_id, created_by
     )
     return inserted
 
@@ -178,8 +189,13 @@ async def insert_configuration(
                 position,
                 target.weight,
                 target.inference_specification,
+                target.cpu_count,
+                target.memory_bytes,
+                target.gpu_count,
+                target.ascend_count,
                 target.instance_count,
                 target.environment,
+                target.generation,
             )
             for position, target in enumerate(targets)
         ],

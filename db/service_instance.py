@@ -9,7 +9,7 @@ from asyncpg import Record
 from db.connection import Connection, Queryable
 
 COLUMNS = """id, workspace_id, service_id, service_target_id, number, state, address, attempts, next_attempt_at, reason,
-    log_offset_bytes, created_at, ready_at"""
+    log_offset_bytes, created_at, ready_at, placed_at, isolation"""
 OF_SERVICE = f"""
 SELECT {COLUMNS}
 FROM service_instance
@@ -31,9 +31,16 @@ FROM service_instance
 WHERE id = $1
 """
 INSERT = f"""
+WITH counter AS (
+    UPDATE service
+    SET last_instance_number = last_instance_number + 1
+    WHERE workspace_id = $1
+    AND id = $2
+    RETURNING last_instance_number
+)
 INSERT INTO service_instance (workspace_id, service_id, service_target_id, number, state)
-VALUES ($1, $2, $3, $4, 'STARTING')
-ON CONFLICT (workspace_id, service_target_id, number) DO NOTHING
+SELECT $1, $2, $3, last_instance_number, 'STARTING'
+FROM counter
 RETURNING {COLUMNS}
 """
 OBSERVE = """
@@ -101,10 +108,8 @@ async def find(connection: Queryable, instance_id: UUID) -> Record | None:
     return await connection.fetchrow(FIND, instance_id)
 
 
-async def insert(
-    connection: Connection, workspace_id: UUID, service_id: UUID, target_id: UUID, number: int
-) -> Record | None:
-    return await connection.fetchrow(INSERT, workspace_id, service_id, target_id, number)
+async def insert(connection: Connection, workspace_id: UUID, service_id: UUID, target_id: UUID) -> Record | None:
+    return await connection.fetchrow(INSERT, workspace_id, service_id, target_id)
 
 
 async def observe(connection: Queryable, workspace_id: UUID, instance_id: UUID, observed: Observation) -> None:

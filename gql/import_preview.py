@@ -18,10 +18,10 @@ from gql.scalar import BigInt
 from gql.storage_location import StorageLocation
 from gql.user_error import PackageProblem, UserError, user_error
 from resolvers import import_preview
+from resolvers.deployment_blocker import Deployable, deployment_blockers
 from resolvers.deployment_type import DeploymentType
 from resolvers.errors import ErrorCode
 from resolvers.import_preview import FoundPackage, Preview
-from resolvers.service import Deployable, deployment_blockers
 
 Made = TypeVar("Made")
 

@@ -29,9 +29,9 @@ from gql.scalar import URL, BigInt
 from gql.storage_location import StorageLocation
 from gql.stored_field import computed, embedded, inline, newest, rows, to_many, to_one
 from gql.user_error import PackageProblem, UserError, user_error
+from resolvers.deployment_blocker import Deployable, deployment_blockers
 from resolvers.deployment_type import DeploymentType
 from resolvers.download import file_url
-from resolvers.service import Deployable, deployment_blockers
 
 if TYPE_CHECKING:
     from gql.market_listing import MarketListing

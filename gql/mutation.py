@@ -30,13 +30,12 @@ from gql.model_deletion import (
 from gql.model_import import ImportModelPayload, RetryImportPayload, import_model, retry_import
 from gql.model_version_update import UpdateModelVersionPayload, update_model_version
 from gql.prediction import PredictPayload, predict
+from gql.real_time_service import DeployRealTimeServicePayload, deploy_real_time_service
 from gql.service import (
     DeleteServicePayload,
-    DeployRealTimeServicePayload,
     StartServicePayload,
     StopServicePayload,
     delete_service,
-    deploy_real_time_service,
     start_service,
     stop_service,
 )

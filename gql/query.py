@@ -24,7 +24,8 @@ from gql.model_version import ModelVersion, ModelVersionBy
 from gql.model_version_filter import ModelVersionFilter, ModelVersionOrder
 from gql.modelyard import Modelyard, modelyard
 from gql.node import Node
-from gql.service import RealTimeService, Service, ServiceBy, ServiceFilter, ServiceOrder
+from gql.real_time_service import RealTimeService
+from gql.service import Service, ServiceBy, ServiceFilter, ServiceOrder
 from gql.stored_field import every, facets, find, to_many
 from gql.training_job import (
     TrainingJob,

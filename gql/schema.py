@@ -17,8 +17,8 @@ from gql.federation import Keys, client_sdl, entity_keys, hide_directives, subgr
 from gql.limits import Limits
 from gql.mutation import Mutation
 from gql.query import Query
+from gql.real_time_service import RealTimeService
 from gql.scalar import SCALARS
-from gql.service import RealTimeService
 from gql.stored_resolver import attach
 from gql.user_error import ERROR_TYPES
 from resolvers.errors import Refusal

@@ -10,16 +10,14 @@ import strawberry
 from gql.audit_event import AuditEvent
 from gql.background_operation import BackgroundOperation
 from gql.connection import Connection
-from gql.context import Context, Info
+from gql.context import Info
 from gql.described_enum import described_enum
 from gql.filter import OrderDirection, Restriction, name_restriction, order_choice, order_direction, restriction
-from gql.identifier import Prefix, encode
+from gql.identifier import Prefix
 from gql.log_line import LogLine
-from gql.mapping import BY_ID, BY_NAME, BY_NUMBER, BY_POSITION, NEWEST_NUMBER, OLDEST_ID, stored
+from gql.mapping import BY_ID, BY_NAME, BY_NUMBER, NEWEST_NUMBER, OLDEST_ID, stored
 from gql.node import Node
-from gql.scalar import URL
-from gql.service_target import ServiceTarget, ServiceTargetInput
-from gql.stored_field import by_key, computed, newest, rows, to_many
+from gql.stored_field import by_key, newest, to_many
 from gql.user_error import UserError, outcome
 from resolvers import service
 from resolvers.deployment_type import DeploymentType
@@ -71,19 +69,6 @@ class Service(Node):
     )
 
 
-def _prediction_url(context: Context, id: UUID) -> URL:
-    return URL(f"{context.predictions_url}/{encode(Prefix.SERVICE, id)}")
-
-
-@stored("service", prefix=Prefix.SERVICE, type_column="type_name")
-@strawberry.federation.type(description="A service that answers predictions one by one.", keys=["id", "name"])
-class RealTimeService(Service):
-    prediction_url: URL = computed(
-        _prediction_url, description="Where to send predictions, with the token that signs in here."
-    )
-    targets: list[ServiceTarget] = rows("service_id", BY_POSITION, description="The versions that it runs.")
-
-
 @strawberry.input(one_of=True, description="Which service: by its id, or by its name.")
 class ServiceBy:
     id: strawberry.Maybe[strawberry.ID] = strawberry.field(description="The service's id.")
@@ -117,40 +102,6 @@ described_enum(
 class ServiceOrder:
     field: ServiceOrderField = order_choice({ServiceOrderField.CREATED_AT: OLDEST_ID, ServiceOrderField.NAME: BY_NAME})
     direction: OrderDirection = order_direction()
-
-
-@strawberry.input(description="A real-time service to deploy.")
-class DeployRealTimeServiceInput:
-    name: str = strawberry.field(description="1 to 64 letters, Chinese characters, digits, hyphens and underscores.")
-    targets: list[ServiceTargetInput] = strawberry.field(description="The versions to run: of one model, each once.")
-    description: str | None = strawberry.field(default=None, description="What the service is about.")
-    idempotency_key: str | None = strawberry.field(
-        default=None, description="The same key with the same input gets the first answer again."
-    )
-
-    def read(self) -> service.DeployRequest:
-        return service.DeployRequest(self.name, self.description, [target.read() for target in self.targets])
-
-
-@strawberry.type(description="What deployRealTimeService did.")
-class DeployRealTimeServicePayload:
-    service: RealTimeService | None = by_key(
-        "service_id", view="any_service", description="The service, DEPLOYING from now on, or null."
-    )
-    errors: list[UserError] = strawberry.field(description="Everything that was wrong; empty where it was done.")
-    service_id: strawberry.Private[UUID | None]
-
-
-async def deploy_real_time_service(
-    info: Info, input: Annotated[DeployRealTimeServiceInput, strawberry.argument(description="The service.")]
-) -> DeployRealTimeServicePayload:
-    context = info.context
-    service_id, errors = await outcome(
-        service.deploy_real_time(
-            context.installation, context.caller, input.read(), idempotency_key=input.idempotency_key
-        )
-    )
-    return DeployRealTimeServicePayload(service_id=service_id, errors=errors)
 
 
 @strawberry.input(description="A service to start.")

@@ -12,7 +12,7 @@ from gql.inference_specification import InferenceSpecification
 from gql.mapping import BY_NUMBER, stored
 from gql.model_version import ModelVersion, ModelVersionName
 from gql.stored_field import computed, embedded, rows, to_one
-from resolvers import inference_specification, service
+from resolvers import inference_specification, service_target
 
 
 class ServiceInstanceState(StrEnum):
@@ -92,12 +92,12 @@ class ServiceTargetInput:
         default=None, description="Variables in its instances' environment."
     )
 
-    def read(self) -> service.Target:
-        return service.Target(
+    def read(self) -> service_target.Target:
+        return service_target.Target(
             self.model_version.model_name,
             self.model_version.version,
             self.weight,
             self.inference_specification,
             self.instance_count,
-            [service.EnvironmentVariable(variable.name, variable.value) for variable in self.environment or ()],
+            [service_target.EnvironmentVariable(variable.name, variable.value) for variable in self.environment or ()],
         )

@@ -36,8 +36,8 @@ class ServiceInstances:
     async def of_target(self, target: Record) -> list[Record]:
         """The rows of a target, its missing ones made."""
         known = await service_instance.of_target(self._pool, target["workspace_id"], target["id"])
-        rows = {row["number"]: row for row in known}
-        return [rows.get(number) or await self._insert(target, number) for number in _numbers(target)]
+        missing = max(0, target["instance_count"] - len(known))
+        return [*known, *[await self._insert(target) for _ in range(missing)]]
 
     async def start(self, instance: Record, specification: InstanceSpecification) -> None:
         """Raises EngineError."""
@@ -78,10 +78,10 @@ class ServiceInstances:
         await self._engine.stop(status.instance_id, grace_seconds=0)
         return seen
 
-    async def _insert(self, target: Record, number: int) -> Record:
+    async def _insert(self, target: Record) -> Record:
         async with self._pool.acquire() as connection:
             inserted = await service_instance.insert(
-                connection, target["workspace_id"], target["service_id"], target["id"], number
+                connection, target["workspace_id"], target["service_id"], target["id"]
             )
         assert inserted is not None
         return inserted
@@ -105,7 +105,3 @@ def is_due(instance: Record) -> bool:
     """Whether an instance that does not run may be started."""
     at: datetime | None = instance["next_attempt_at"]
     return at is None or at <= datetime.now(UTC)
-
-
-def _numbers(target: Record) -> range:
-    return range(1, target["instance_count"] + 1)

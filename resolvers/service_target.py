@@ -1,0 +1,165 @@
+"""The versions that a service is to run, and how: what may be asked for, and the rows that come of it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from asyncpg import Record
+
+from db import model_version, service
+from resolvers import field_rule, inference_specification
+from resolvers.deployment_blocker import deployable, deployment_blockers
+from resolvers.deployment_type import DeploymentType
+from resolvers.errors import Refusal, invalid, not_found, raise_all
+from resolvers.installation import Installation
+from resolvers.model import find_id
+from resolvers.transaction import Transaction
+
+TARGETS = 10
+INSTANCES = 20
+ENVIRONMENT_VARIABLES = 100
+ENVIRONMENT_VALUE_LENGTH = 4_000
+# Names by which package code could be made to load something else than what was imported.
+RESERVED_ENVIRONMENT = re.compile(r"(LD_|PYTHON|MODELYARD_).*|PATH|HOME|DATABASE_URL|OBJECT_STORE_URL", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentVariable:
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    model_name: str
+    version: str
+    weight: int
+    inference_specification: str | None
+    instance_count: int
+    environment: Sequence[EnvironmentVariable]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedTarget:
+    """A target as it is stored, the row of its version, and what whoever deploys should know."""
+
+    row: service.NewTarget
+    version: Record
+    warnings: Sequence[Refusal]
+
+
+async def resolve_targets(
+    installation: Installation,
+    unit: Transaction,
+    targets: Sequence[Target],
+    *,
+    pool: Record | None,
+    refusals: Sequence[Refusal],
+) -> list[ResolvedTarget]:
+    """The targets of a real-time service. Raises Refusals: `refusals` and everything that is wrong beside."""
+    found: dict[int, ResolvedTarget] = {}
+    refused = list(refusals)
+    # The versions are locked in the same order by everybody, whatever order they are given in.
+    for position, target in sorted(enumerate(targets), key=lambda item: (item[1].model_name, item[1].version)):
+        path = ["targets", str(position)]
+        try:
+            found[position] = await resolve_target(
+                installation, unit, target, deployment_type=DeploymentType.REAL_TIME, pool=pool, path=path
+            )
+        except Refusal as refusal:
+            refused.append(refusal)
+    if len({target.version["model_id"] for target in found.values()}) > 1:
+        refused.append(invalid("The versions of one service are all of one model.", path=["targets"]))
+    if len({target.row.model_version_id for target in found.values()}) < len(found):
+        refused.append(invalid("A version is given twice.", path=["targets"]))
+    raise_all(refused)
+    return [found[position] for position in range(len(targets))]
+
+
+async def resolve_target(
+    installation: Installation,
+    unit: Transaction,
+    target: Target,
+    *,
+    deployment_type: DeploymentType,
+    pool: Record | None,
+    path: Sequence[str],
+) -> ResolvedTarget:
+    """One version that is to be deployed, held till the end of the transaction. Raises Refusal."""
+    version = await _deployable_version(
+        installation, unit, target, deployment_type=deployment_type, path=[*path, "modelVersion"]
+    )
+    size, warnings = await inference_specification.chosen(
+        installation,
+        unit,
+        target.inference_specification,
+        version=version,
+        pool=pool,
+        deployment_type=deployment_type,
+        path=[*path, "inferenceSpecification"],
+    )
+    row = service.NewTarget(
+        version["id"],
+        target.weight,
+        size.name,
+        size.cpu_count,
+        size.memory_bytes,
+        size.gpu_count,
+        size.ascend_count,
+        target.instance_count,
+        [asdict(variable) for variable in target.environment],
+    )
+    return ResolvedTarget(row, version, warnings)
+
+
+async def _deployable_version(
+    installation: Installation,
+    unit: Transaction,
+    target: Target,
+    *,
+    deployment_type: DeploymentType,
+    path: Sequence[str],
+) -> Record:
+    version_id = await find_id(unit, target.model_name, target.version, path=path)
+    # Held so that the version cannot be deleted between this look and the new row that depends on it.
+    await model_version.lock(unit.connection, unit.workspace_id, version_id)
+    row = await model_version.find(unit.connection, unit.workspace_id, version_id)
+    assert row is not None
+    if row["deleted_at"] is not None:
+        what = f"version {target.version!r} of the model {target.model_name!r}"
+        raise not_found(what, path=[*path, "version"])
+    blockers = deployment_blockers(installation, deployable(row), deployment_type)
+    if blockers:
+        blocker = blockers[0]
+        blocker.path = tuple(path)
+        raise blocker
+    return row
+
+
+def target_violations(target: Target, *, path: Sequence[str]) -> list[Refusal]:
+    refusals = []
+    if not 0 <= target.weight <= 100:
+        refusals.append(invalid("A weight is 0 to 100.", path=[*path, "weight"]))
+    if not 1 <= target.instance_count <= INSTANCES:
+        refusals.append(invalid(f"A target has 1 to {INSTANCES} instances.", path=[*path, "instanceCount"]))
+    return refusals + _environment_violations(target.environment, path=[*path, "environment"])
+
+
+def _environment_violations(environment: Sequence[EnvironmentVariable], *, path: Sequence[str]) -> list[Refusal]:
+    refusals = []
+    if len(environment) > ENVIRONMENT_VARIABLES:
+        refusals.append(invalid(f"A target has at most {ENVIRONMENT_VARIABLES} environment variables.", path=path))
+    names = [variable.name for variable in environment]
+    for position, variable in enumerate(environment):
+        here = [*path, str(position)]
+        if field_rule.ENVIRONMENT_NAME.fullmatch(variable.name) is None:
+            refusals.append(invalid("An environment variable's name has letters, digits and _.", path=[*here, "name"]))
+        elif RESERVED_ENVIRONMENT.fullmatch(variable.name):
+            refusals.append(invalid(f"{variable.name} is set by the server.", path=[*here, "name"]))
+        if variable.name in names[:position]:
+            refusals.append(invalid(f"{variable.name} is given twice.", path=[*here, "name"]))
+        if len(variable.value) > ENVIRONMENT_VALUE_LENGTH or "\0" in variable.value:
+            refusals.append(
+                invalid(f"A value has at most {ENVIRONMENT_VALUE_LENGTH} characters.", path=[*here, "value"])
+            )
+    return refusals
