@@ -59,6 +59,7 @@ class FolderStore:
     """
 
     copies_server_side = False
+    bucket = None
 
     def __init__(
         self,

@@ -150,6 +150,10 @@ class ObjectStore(Protocol):
     def copies_server_side(self) -> bool:
         """Whether `copy` moves no bytes through this process."""
 
+    @property
+    def bucket(self) -> tuple[str, str] | None:
+        """The bucket, and the prefix in it, empty or ending with a slash, below which all keys are; None for a folder."""
+
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...

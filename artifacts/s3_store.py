@@ -72,6 +72,10 @@ class S3Store:
         self._connections = AsyncExitStack()
         self._opened: tuple[S3Client, S3Client] | None = None
 
+    @property
+    def bucket(self) -> tuple[str, str]:
+        return self._bucket, self._prefix
+
     async def open(self) -> None:
         client = await self._connections.enter_async_context(s3_client(self._endpoint))
         public_client = client

@@ -1,9 +1,10 @@
-"""What the gateway costs: one instance asked directly and through the gateway, in turn.
+"""What the gateway costs: one instance asked directly, through haproxy and through the gateway, in turn.
 
     python -m bench.gateway [--instance scikit-learn|echo] [--rounds 4] [--seconds 2.5] [--concurrency 16]
 
-Instance, gateway and load generator are processes of their own. Trust CPU per request and the ratio first: absolute
-rates are those of this machine, with everything on it.
+Instance, haproxy, gateway and load generator are processes of their own, on Unix sockets. Trust processor time per
+request and the ratios first: absolute rates are those of this machine, with everything on it. Without haproxy
+(apt install haproxy) its row is left out.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from statistics import median
@@ -33,9 +35,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from bench.load import Load
+from bench.load import Load, request, run_load
 from server.gateway import Gateway
-from server.metrics import PredictionMetrics
+from server.prediction_front import PREDICTIONS_PATH, PredictionFront
+from server.prediction_metrics import PredictionMetrics
 from server.route import Instance, Route, Target
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +47,19 @@ WORKSPACE_ID = UUID(int=1)
 COLUMNS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 BODY = orjson.dumps({"data": {"req_data": [dict(zip(COLUMNS, (5.1, 3.5, 1.4, 0.2), strict=True))]}})
 START_SECONDS = 30.0
+HAPROXY = """
+global
+    nbthread 1
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    http-reuse always
+listen instance
+    bind unix@{front}
+    server instance unix@{behind}
+"""
 
 
 class OneService:
@@ -82,7 +98,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 async def run_gateway(socket: str, listen: str) -> None:
     source = OneService(socket)
     gateway = Gateway(source, source, metrics=PredictionMetrics(CollectorRegistry()))
-    app = Starlette(routes=[Mount("/v1/infers", gateway)])
+    app = PredictionFront(gateway, Starlette(routes=[Mount(PREDICTIONS_PATH, gateway)]))
     await gateway.open()
     try:
         await uvicorn.Server(_quiet(app, listen)).serve()
@@ -92,32 +108,6 @@ async def run_gateway(socket: str, listen: str) -> None:
 
 async def run_echo(listen: str) -> None:
     await uvicorn.Server(_quiet(echo, listen)).serve()
-
-
-async def run_load(socket: str, path: str, *, seconds: float, concurrency: int) -> Load:
-    latencies: list[float] = []
-    failures = 0
-    until = time.perf_counter() + seconds
-
-    async def ask_in_turn(session: aiohttp.ClientSession) -> None:
-        nonlocal failures
-        while time.perf_counter() < until:
-            started = time.perf_counter()
-            async with session.post(f"http://bench{path}", data=BODY) as response:
-                await response.read()
-                failures += response.status != 200
-            latencies.append(time.perf_counter() - started)
-
-    headers = {"authorization": "Bearer bench", "content-type": "application/json"}
-    connector = aiohttp.UnixConnector(socket, limit=concurrency)
-    limit = aiohttp.ClientTimeout(total=30)
-    async with aiohttp.ClientSession(connector=connector, headers=headers, timeout=limit) as session:
-        started = time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(concurrency):
-                group.create_task(ask_in_turn(session))
-        elapsed = time.perf_counter() - started
-    return Load.of(latencies, failures=failures, seconds=elapsed)
 
 
 def make_package(directory: Path) -> None:
@@ -152,19 +142,59 @@ def running(command: Sequence[str], *, socket: Path, health: str) -> Iterator[ps
             process.wait()
 
 
-def measure(socket: Path, path: str, *, seconds: float, concurrency: int) -> Load:
-    command = [sys.executable, "-m", "bench.gateway", "run-load", "--socket", str(socket), "--path", path]
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to the instance: a socket, a path, and what stands in between."""
+
+    name: str
+    socket: Path
+    path: str
+    proxy: psutil.Process | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One round of one way; processor time in milliseconds a request."""
+
+    load: Load
+    instance_ms: float
+    proxy_ms: float
+
+
+@contextmanager
+def haproxy(behind: Path, front: Path) -> Iterator[psutil.Process | None]:
+    """haproxy in front of the instance; None where it is not installed."""
+    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    if program is None:
+        print("haproxy is not installed: it is left out")
+        yield None
+        return
+    settings = front.with_suffix(".cfg")
+    settings.write_text(HAPROXY.format(front=front, behind=behind))
+    with running([program, "-f", str(settings), "-db"], socket=front, health="/health") as process:
+        yield process
+
+
+def measure(way: Way, instance: psutil.Process, *, seconds: float, concurrency: int) -> Measured:
+    command = [sys.executable, "-m", "bench.gateway", "run-load", "--socket", str(way.socket), "--path", way.path]
     command += ["--seconds", str(seconds), "--concurrency", str(concurrency)]
+    processes = [instance, way.proxy] if way.proxy else [instance]
+    before = [_cpu_seconds(process) for process in processes]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=seconds + 60)
-    return Load(**json.loads(done.stdout))
+    load = Load(**json.loads(done.stdout))
+    spent = [
+        (_cpu_seconds(process) - was) / load.requests * 1000 for process, was in zip(processes, before, strict=True)
+    ]
+    return Measured(load, spent[0], sum(spent[1:]))
 
 
 def compare(arguments: argparse.Namespace) -> None:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        behind, front = directory / "instance", directory / "gateway"
+        behind, before_haproxy, front = (directory / name for name in ("instance", "haproxy", "gateway"))
         command = instance_command(arguments.instance, directory, behind)
-        stack.enter_context(running(command, socket=behind, health="/health"))
+        instance = stack.enter_context(running(command, socket=behind, health="/health"))
+        proxy = stack.enter_context(haproxy(behind, before_haproxy))
         command = [
             sys.executable,
             "-m",
@@ -176,29 +206,26 @@ def compare(arguments: argparse.Namespace) -> None:
             str(front),
         ]
         path = f"/v1/infers/{SERVICE_ID}/"
-        gateway = stack.enter_context(running(command, socket=front, health=f"/v1/infers/{SERVICE_ID}/health"))
-        direct, through, cpu_ms = [], [], []
+        gateway = stack.enter_context(running(command, socket=front, health=f"{path}health"))
+        ways = [Way("direct", behind, "/", None), Way("gateway", front, path, gateway)]
+        if proxy is not None:
+            ways.insert(1, Way("haproxy", before_haproxy, "/", proxy))
         options = {"seconds": arguments.seconds, "concurrency": arguments.concurrency}
-        for round_number in range(-1, arguments.rounds):
-            asked = measure(behind, "/", **options)
-            before = _cpu_seconds(gateway)
-            passed = measure(front, path, **options)
-            spent = _cpu_seconds(gateway) - before
-            if round_number >= 0:  # the first round only warms up
-                direct.append(asked)
-                through.append(passed)
-                cpu_ms.append(spent / passed.requests * 1000)
-        print_table(direct, through, cpu_ms)
+        # The first round only warms up.
+        rounds = [[measure(way, instance, **options) for way in ways] for _ in range(arguments.rounds + 1)][1:]
+        print_table([way.name for way in ways], rounds)
 
 
-def print_table(direct: Sequence[Load], through: Sequence[Load], cpu_ms: Sequence[float]) -> None:
-    ratios = [passed.rate / asked.rate for asked, passed in zip(direct, through, strict=True)]
-    print(f"{'medians':<16}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'failures':>10}")
-    for name, loads in (("direct", direct), ("through gateway", through)):
-        rate, p50, p99 = (median(getattr(load, key) for load in loads) for key in ("rate", "p50_ms", "p99_ms"))
-        print(f"{name:<16}{rate:>12.0f}{p50:>9.2f}{p99:>9.2f}{sum(load.failures for load in loads):>10}")
-    print(f"ratio of rates  {median(ratios):>12.2f}   (rounds: {', '.join(f'{ratio:.2f}' for ratio in ratios)})")
-    print(f"gateway CPU     {median(cpu_ms):>12.3f} ms a request   (rounds: {', '.join(f'{ms:.3f}' for ms in cpu_ms)})")
+def print_table(names: Sequence[str], rounds: Sequence[Sequence[Measured]]) -> None:
+    heads = ("requests/s", "ratio", "p50 ms", "p99 ms", "instance ms", "proxy ms", "failures")
+    print(f"{'medians':<10}" + "".join(f"{head:>13}" for head in heads))
+    for number, name in enumerate(names):
+        ones = [measured[number] for measured in rounds]
+        ratio = median(measured[number].load.rate / measured[0].load.rate for measured in rounds)
+        cells = [f"{median(one.load.rate for one in ones):.0f}", f"{ratio:.2f}"]
+        cells += [f"{median(getattr(one.load, key) for one in ones):.2f}" for key in ("p50_ms", "p99_ms")]
+        cells += [f"{median(getattr(one, key) for one in ones):.3f}" for key in ("instance_ms", "proxy_ms")]
+        print(f"{name:<10}" + "".join(f"{cell:>13}" for cell in (*cells, sum(one.load.failures for one in ones))))
 
 
 async def _until_ready(process: subprocess.Popen[bytes], socket: Path, health: str) -> None:
@@ -252,8 +279,9 @@ def main() -> None:
         case "run-echo":
             uvloop.run(run_echo(arguments.listen))
         case "run-load":
+            asked = [request(BODY.decode(), path=arguments.path, token="bench")]
             timing = {"seconds": arguments.seconds, "concurrency": arguments.concurrency}
-            print(json.dumps(asdict(uvloop.run(run_load(arguments.socket, arguments.path, **timing)))))
+            print(json.dumps(asdict(uvloop.run(run_load(asked, ports=[arguments.socket], **timing)))))
         case _:
             compare(arguments)
 

@@ -105,13 +105,18 @@ def request(body: str, *, path: str, token: str) -> bytes:
     return "\r\n".join((*head, "", body)).encode()
 
 
-async def run_load(requests: Sequence[bytes], *, ports: Sequence[int], seconds: float, concurrency: int) -> Load:
+async def connect(place: int | str, measured: Round) -> KeptConnection:
+    """To a port of this machine, or to a Unix socket's path."""
     loop = asyncio.get_running_loop()
+    if isinstance(place, str):
+        return (await loop.create_unix_connection(lambda: KeptConnection(measured), place))[1]
+    return (await loop.create_connection(lambda: KeptConnection(measured), "127.0.0.1", place))[1]
+
+
+async def run_load(requests: Sequence[bytes], *, ports: Sequence[int | str], seconds: float, concurrency: int) -> Load:
     measured = Round(itertools.cycle(requests), until=float("inf"))
-    connections = [
-        (await loop.create_connection(lambda: KeptConnection(measured), "127.0.0.1", port))[1]
-        for port, _ in zip(itertools.cycle(ports), range(concurrency), strict=False)
-    ]
+    places = zip(itertools.cycle(ports), range(concurrency), strict=False)
+    connections = [await connect(place, measured) for place, _ in places]
     started = time.perf_counter()
     measured.until = started + seconds
     for connection in connections:

@@ -81,6 +81,15 @@ WHERE workspace_id = $1
 AND id = ANY($2)
 AND status IN ('IMPORTING', 'BUILDING')
 """
+CANCEL_IMPORT = """
+UPDATE model_version
+SET status = CASE status WHEN 'BUILDING' THEN 'BUILD_FAILED' ELSE 'IMPORT_FAILED' END, problems = $3,
+    revision = revision + 1
+WHERE workspace_id = $1
+AND id = $2
+AND status IN ('IMPORTING', 'BUILDING')
+RETURNING status
+"""
 LOSE_BUILDS = """
 UPDATE environment_build
 SET state = 'FAILED', finished_at = now()
@@ -155,6 +164,15 @@ async def delete(
     await connection.execute(BREAK_OFF, workspace_id, version_ids, broken_off)
     await connection.execute(LOSE_BUILDS, workspace_id, version_ids)
     await connection.execute(DELETE, workspace_id, version_ids, deleted_by, restore_days)
+
+
+async def break_off(
+    connection: Connection, workspace_id: UUID, version_id: UUID, problems: list[dict[str, object]]
+) -> str | None:
+    """End the import of a version that is kept: what it is now. Goes after the operation's end and `lock`."""
+    status: str | None = await connection.fetchval(CANCEL_IMPORT, workspace_id, version_id, problems)
+    await connection.execute(LOSE_BUILDS, workspace_id, [version_id])
+    return status
 
 
 async def delete_model(connection: Connection, workspace_id: UUID, model_id: UUID, deleted_by: str) -> None:

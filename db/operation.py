@@ -19,6 +19,13 @@ FROM operation
 WHERE workspace_id = $1
 AND id = $2
 """
+LOCK = f"""
+SELECT {COLUMNS}
+FROM operation
+WHERE workspace_id = $1
+AND id = $2
+FOR UPDATE
+"""
 FIND_UNDER_WAY = f"""
 SELECT {COLUMNS}
 FROM operation
@@ -93,6 +100,15 @@ WHERE workspace_id = $1
 AND subject_id = $2
 AND state IN ('QUEUED', 'RUNNING')
 """
+SECONDS_UNDER_WAY = """
+SELECT extract(epoch FROM now() - created_at)::double precision
+FROM operation
+WHERE workspace_id = $1
+AND subject_id = $2
+AND state IN ('QUEUED', 'RUNNING')
+ORDER BY id DESC
+LIMIT 1
+"""
 FINISH_SUBJECT = """
 UPDATE operation
 SET state = $3, error = $4, finished_at = now(), progress = CASE WHEN $3 = 'SUCCEEDED' THEN 1 ELSE progress END
@@ -118,6 +134,10 @@ async def insert(connection: Connection, workspace_id: UUID, kind: str, subject_
 
 async def find(connection: Queryable, workspace_id: UUID, operation_id: UUID) -> Record | None:
     return await connection.fetchrow(FIND, workspace_id, operation_id)
+
+
+async def lock(connection: Connection, workspace_id: UUID, operation_id: UUID) -> Record | None:
+    return await connection.fetchrow(LOCK, workspace_id, operation_id)
 
 
 async def find_under_way(connection: Queryable, workspace_id: UUID, subject_id: UUID, kind: str) -> Record | None:
@@ -163,6 +183,12 @@ async def advance_subject(
     connection: Queryable, workspace_id: UUID, subject_id: UUID, stage: str, progress: float | None
 ) -> None:
     await connection.execute(ADVANCE_SUBJECT, workspace_id, subject_id, stage, progress)
+
+
+async def seconds_under_way(connection: Queryable, workspace_id: UUID, subject_id: UUID) -> float | None:
+    """How long ago what is under way for a subject was asked for; None where nothing is."""
+    seconds: float | None = await connection.fetchval(SECONDS_UNDER_WAY, workspace_id, subject_id)
+    return seconds
 
 
 async def finish_subject(

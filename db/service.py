@@ -1,7 +1,6 @@
 """Services: what is wanted of each, and what is known of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from uuid import UUID
 
 from asyncpg import Record
@@ -20,18 +19,6 @@ INSERT INTO service (
 VALUES ($1, $2, $3, $4, $5, 1, 1, $6)
 ON CONFLICT (workspace_id, name) WHERE deleted_at IS NULL DO NOTHING
 RETURNING id
-"""
-INSERT_CONFIGURATION = """
-INSERT INTO service_configuration (workspace_id, service_id, number, created_by)
-VALUES ($1, $2, $3, $4)
-RETURNING id
-"""
-INSERT_TARGET = """
-INSERT INTO service_target (
-    workspace_id, service_configuration_id, model_version_id, position, weight, inference_specification, cpu_count,
-    memory_bytes, gpu_count, ascend_count, instance_count, environment, generation
-)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 FIND = f"""
 SELECT {COLUMNS}
@@ -57,13 +44,50 @@ FOR UPDATE
 """
 WANT = """
 UPDATE service
-SET desired_state = $3, status = $4, status_message = NULL, progress = 0, revision = revision + 1
+SET desired_state = $3, status = $4, status_message = NULL, progress = 0, revision = revision + 1,
+    auto_stop_at = CASE WHEN $3 = 'RUNNING' THEN now() + make_interval(secs => auto_stop_after_seconds) END,
+    started_at = CASE WHEN $3 = 'RUNNING' THEN NULL ELSE started_at END, finished_at = NULL
+WHERE workspace_id = $1
+AND id = $2
+"""
+COUNT = """
+SELECT count(*)
+FROM service
+WHERE workspace_id = $1
+AND deployment_type = $2
+AND deleted_at IS NULL
+"""
+# A stop that is planned stays so, unless after how long it comes is changed.
+CHANGE_SETTINGS = """
+UPDATE service
+SET description = $3, access = $4, max_body_bytes = $5, timeout_seconds = $6, requests_per_second = $7,
+    request_burst = $8, checks_inputs = $9, auto_stop_after_seconds = $10,
+    auto_stop_at = CASE
+        WHEN auto_stop_after_seconds IS NOT DISTINCT FROM $10 THEN auto_stop_at
+        WHEN desired_state = 'RUNNING' THEN now() + make_interval(secs => $10)
+    END
+WHERE workspace_id = $1
+AND id = $2
+"""
+REVISE = """
+UPDATE service
+SET revision = revision + 1
 WHERE workspace_id = $1
 AND id = $2
 """
 OBSERVE = """
 UPDATE service
 SET status = $3, status_message = $4, progress = $5,
+    started_at = CASE $3
+        WHEN 'RUNNING' THEN coalesce(started_at, now())
+        WHEN 'STOPPED' THEN NULL
+        ELSE started_at
+    END,
+    finished_at = CASE WHEN $3 = 'FINISHED' THEN now() ELSE finished_at END,
+    routed_configuration_number = CASE
+        WHEN $3 = 'STOPPED' THEN last_configuration_number
+        ELSE routed_configuration_number
+    END,
     deleted_at = CASE WHEN $6 THEN now() ELSE deleted_at END
 WHERE workspace_id = $1
 AND id = $2
@@ -94,8 +118,9 @@ AND (status NOT IN ('STOPPED', 'FINISHED') OR desired_state = 'DELETED')
 ORDER BY id
 """
 ROUTES = """
-SELECT service.id, service.workspace_id, service.name, service.status, service_target.model_version_id,
-    service_target.weight, service_instance.id AS instance_id, service_instance.address
+SELECT service.id, service.workspace_id, service.name, service.status, service.access, service.max_body_bytes,
+    service.timeout_seconds, service.requests_per_second, service.request_burst, service.checks_inputs,
+    service_target.model_version_id, service_target.weight, service_instance.id AS instance_id, service_instance.address
 FROM service
 JOIN service_configuration
     ON service_configuration.workspace_id = service.workspace_id
@@ -122,6 +147,7 @@ JOIN service_configuration
 JOIN service
     ON service.workspace_id = service_configuration.workspace_id
     AND service.id = service_configuration.service_id
+    AND service_configuration.number IN (service.last_configuration_number, service.routed_configuration_number)
 WHERE service.deleted_at IS NULL
 UNION
 SELECT id
@@ -143,6 +169,19 @@ class NewTarget:
     instance_count: int
     environment: list[dict[str, object]]
     generation: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be changed of a service without another configuration; None: no limit but the server's."""
+
+    access: str = "TOKEN"
+    max_body_bytes: int | None = None
+    timeout_seconds: float | None = None
+    requests_per_second: float | None = None
+    request_burst: int | None = None
+    checks_inputs: bool = False
+    auto_stop_after_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,38 +209,6 @@ async def insert(
     return inserted
 
 
-async def insert_configuration(
-    connection: Connection,
-    workspace_id: UUID,
-    service_id: UUID,
-    number: int,
-    targets: Sequence[NewTarget],
-    created_by: str,
-) -> None:
-    configuration_id = await connection.fetchval(INSERT_CONFIGURATION, workspace_id, service_id, number, created_by)
-    await connection.executemany(
-        INSERT_TARGET,
-        [
-            (
-                workspace_id,
-                configuration_id,
-                target.model_version_id,
-                position,
-                target.weight,
-                target.inference_specification,
-                target.cpu_count,
-                target.memory_bytes,
-                target.gpu_count,
-                target.ascend_count,
-                target.instance_count,
-                target.environment,
-                target.generation,
-            )
-            for position, target in enumerate(targets)
-        ],
-    )
-
-
 async def find(
     connection: Queryable, workspace_id: UUID, *, service_id: UUID | None = None, name: str | None = None
 ) -> Record | None:
@@ -220,6 +227,23 @@ async def lock_by_name(connection: Connection, workspace_id: UUID, name: str) ->
 
 async def want(connection: Connection, workspace_id: UUID, service_id: UUID, desired_state: str, status: str) -> None:
     await connection.execute(WANT, workspace_id, service_id, desired_state, status)
+
+
+async def count(connection: Queryable, workspace_id: UUID, deployment_type: str) -> int:
+    """How many services of a type the workspace has."""
+    number: int = await connection.fetchval(COUNT, workspace_id, deployment_type)
+    return number
+
+
+async def change_settings(
+    connection: Connection, workspace_id: UUID, service_id: UUID, description: str | None, settings: Settings
+) -> None:
+    await connection.execute(CHANGE_SETTINGS, workspace_id, service_id, description, *astuple(settings))
+
+
+async def revise(connection: Connection, workspace_id: UUID, service_id: UUID) -> None:
+    """Count a change that is none of its states' and configurations'."""
+    await connection.execute(REVISE, workspace_id, service_id)
 
 
 async def observe(connection: Connection, workspace_id: UUID, service_id: UUID, observed: Observation) -> None:

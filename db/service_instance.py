@@ -1,5 +1,6 @@
 """Instances of services: the processes that an engine runs, as their owner last saw them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -16,6 +17,21 @@ FROM service_instance
 WHERE workspace_id = $1
 AND service_id = $2
 ORDER BY service_target_id, number
+"""
+# With what makes it of use to another configuration too, where a target there is the same.
+WITH_TARGETS = """
+SELECT instance.id, instance.workspace_id, instance.service_id, instance.service_target_id, instance.number,
+    instance.state, instance.address, instance.attempts, instance.next_attempt_at, instance.reason,
+    instance.log_offset_bytes, instance.created_at, instance.ready_at, instance.placed_at, instance.isolation,
+    target.model_version_id, target.cpu_count, target.memory_bytes, target.gpu_count, target.ascend_count,
+    target.environment, target.generation
+FROM service_instance AS instance
+JOIN service_target AS target
+    ON target.workspace_id = instance.workspace_id
+    AND target.id = instance.service_target_id
+WHERE instance.workspace_id = $1
+AND instance.service_id = $2
+ORDER BY instance.number
 """
 OF_TARGET = f"""
 SELECT {COLUMNS}
@@ -39,16 +55,22 @@ WITH counter AS (
     RETURNING last_instance_number
 )
 INSERT INTO service_instance (workspace_id, service_id, service_target_id, number, state)
-SELECT $1, $2, $3, last_instance_number, 'STARTING'
+SELECT $1, $2, $3, last_instance_number, 'PENDING'
 FROM counter
 RETURNING {COLUMNS}
 """
 OBSERVE = """
 UPDATE service_instance
-SET state = $3, address = $4, reason = $5, next_attempt_at = $6, attempts = $7,
+SET state = $3, address = $4, reason = $5, next_attempt_at = $6, attempts = $7, isolation = coalesce($8, isolation),
     ready_at = CASE WHEN $3 = 'READY' THEN coalesce(ready_at, now()) END
 WHERE workspace_id = $1
 AND id = $2
+"""
+ADOPT = """
+UPDATE service_instance
+SET service_target_id = $3
+WHERE workspace_id = $1
+AND id = ANY($2::uuid[])
 """
 HURRY = """
 UPDATE service_instance
@@ -61,30 +83,6 @@ DELETE FROM service_instance
 WHERE workspace_id = $1
 AND id = $2
 """
-# The offset moves with the lines: after a crash none is read twice, and none is left out.
-APPEND_LOG = """
-WITH instance AS (
-    UPDATE service_instance
-    SET log_offset_bytes = $5
-    WHERE workspace_id = $1
-    AND id = $3
-), counter AS (
-    UPDATE service
-    SET last_log_number = last_log_number + cardinality($4::text[])
-    WHERE workspace_id = $1
-    AND id = $2
-    RETURNING last_log_number - cardinality($4::text[]) AS last_log_number
-)
-INSERT INTO service_log_line (workspace_id, service_id, number, service_instance_id, text)
-SELECT $1, $2, counter.last_log_number + given.position, $3, given.text
-FROM counter, unnest($4::text[]) WITH ORDINALITY AS given (text, position)
-"""
-TRIM_LOG = """
-DELETE FROM service_log_line
-WHERE workspace_id = $1
-AND service_id = $2
-AND number <= (SELECT last_log_number - $3 FROM service WHERE workspace_id = $1 AND id = $2)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +92,16 @@ class Observation:
     reason: str | None
     next_attempt_at: datetime | None
     attempts: int
+    isolation: str | None = None
 
 
 async def of_service(connection: Queryable, workspace_id: UUID, service_id: UUID) -> list[Record]:
     return await connection.fetch(OF_SERVICE, workspace_id, service_id)
+
+
+async def with_targets(connection: Queryable, workspace_id: UUID, service_id: UUID) -> list[Record]:
+    """A service's instances, each with the columns of its target that say what it runs."""
+    return await connection.fetch(WITH_TARGETS, workspace_id, service_id)
 
 
 async def of_target(connection: Queryable, workspace_id: UUID, target_id: UUID) -> list[Record]:
@@ -122,7 +126,13 @@ async def observe(connection: Queryable, workspace_id: UUID, instance_id: UUID, 
         observed.reason,
         observed.next_attempt_at,
         observed.attempts,
+        observed.isolation,
     )
+
+
+async def adopt(connection: Connection, workspace_id: UUID, instance_ids: Sequence[UUID], target_id: UUID) -> None:
+    """Let instances be a target's, whose they were not."""
+    await connection.execute(ADOPT, workspace_id, instance_ids, target_id)
 
 
 async def hurry(connection: Queryable, workspace_id: UUID, service_id: UUID) -> None:
@@ -132,21 +142,3 @@ async def hurry(connection: Queryable, workspace_id: UUID, service_id: UUID) -> 
 
 async def delete(connection: Queryable, workspace_id: UUID, instance_id: UUID) -> None:
     await connection.execute(DELETE, workspace_id, instance_id)
-
-
-async def append_log(
-    connection: Queryable,
-    workspace_id: UUID,
-    service_id: UUID,
-    instance_id: UUID,
-    lines: list[str],
-    *,
-    offset_bytes: int,
-) -> None:
-    """Keep lines that an instance printed, up to an offset in its own log."""
-    await connection.execute(APPEND_LOG, workspace_id, service_id, instance_id, lines, offset_bytes)
-
-
-async def trim_log(connection: Queryable, workspace_id: UUID, service_id: UUID, kept: int) -> None:
-    """Keep a service's last lines."""
-    await connection.execute(TRIM_LOG, workspace_id, service_id, kept)

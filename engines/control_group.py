@@ -8,6 +8,8 @@ from pathlib import Path
 from engines.engine import EngineError
 
 CPU_PERIOD_MICROSECONDS = 100_000
+# Threads count too.
+PROCESS_LIMIT = 1024
 DELEGATION_MARKS = ("trusted.delegate", "user.delegate")
 
 
@@ -28,6 +30,9 @@ class ControlGroup:
             (self.path / "cpu.max").write_text(f"{quota} {CPU_PERIOD_MICROSECONDS}")
         except OSError as error:
             raise EngineError(f"The limits of the instance could not be set: {error}.") from error
+        # Not every delegation has it; the limit of its user's processes holds without.
+        with suppress(OSError):
+            (self.path / "pids.max").write_text(str(PROCESS_LIMIT))
 
     def place(self, pid: int) -> None:
         """Moves a process into the group, before it starts others. Raises OSError."""
@@ -63,6 +68,8 @@ def delegated_group() -> Path | None:
         if not any(_has_mark(parent, mark) for mark in DELEGATION_MARKS):
             return None
         (parent / "cgroup.subtree_control").write_text("+memory +cpu")
+        with suppress(OSError):
+            (parent / "cgroup.subtree_control").write_text("+pids")
     except (OSError, StopIteration):
         return None
     return parent

@@ -35,6 +35,7 @@ class Capability(StrEnum):
     BATCH = "BATCH"
     EDGE = "EDGE"
     CONTAINER_IMAGE = "CONTAINER_IMAGE"
+    ACCELERATOR = "ACCELERATOR"
 
 
 class IsolationLevel(StrEnum):
@@ -120,7 +121,10 @@ class InstanceSpecification:
 
 @dataclass(frozen=True, slots=True)
 class InstanceStatus:
-    """How an instance is: `address` is the path of its Unix socket, `reason` one sentence on why it exited."""
+    """How an instance is: `address` is the path of its Unix socket, `reason` one sentence on why it exited.
+
+    `last_log` is what it printed last, of one that exited.
+    """
 
     instance_id: str
     state: InstanceState

@@ -1,11 +1,13 @@
 """The files of one instance: its socket, its record, its log, and the folders it may write to."""
 
+import errno
 import json
 import os
 import shutil
-import stat
+import socket
+import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from engines.engine import EngineError, IsolationLevel
 from engines.process import ProcessIdentity
 
 LONGEST_SOCKET_PATH_BYTES = 107
-SOCKET, RUN, TEMPORARY, APIS, RECORD = "s", "run", "tmp", "apis.json", "instance.json"
+BLOCK_BYTES = 512
+LARGEST_BYTES, LARGEST_COUNT = 2 << 30, 20_000
+SOCKET, TEMPORARY, APIS, RECORD = "s", "tmp", "apis.json", "instance.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +41,15 @@ class InstanceRecord:
 
 @dataclass(frozen=True, slots=True)
 class InstanceDirectory:
-    """Where an instance's files lie. The instance itself writes below `run` and `temporary` only."""
+    """Where an instance's files lie. The instance itself writes below `temporary` only, if anywhere."""
 
     path: Path
     socket_directory: Path
 
     @property
     def address(self) -> Path:
-        """The socket as others reach it: a hard link that the instance cannot exchange for a link elsewhere."""
+        """Where its socket lies, in a folder that is not the instance's."""
         return self.socket_directory / SOCKET
-
-    @property
-    def run(self) -> Path:
-        return self.socket_directory / RUN
-
-    @property
-    def socket(self) -> Path:
-        """The socket as the instance makes it."""
-        return self.run / SOCKET
 
     @property
     def temporary(self) -> Path:
@@ -64,18 +59,19 @@ class InstanceDirectory:
     def apis(self) -> Path:
         return self.path / APIS
 
-    def publish_socket(self) -> bool:
-        """Makes the socket reachable at `address`; False while it is not there, or is not a socket."""
-        if self.address.exists():
-            return True
+    def bind(self) -> socket.socket:
+        """A socket at `address` for the instance to inherit and listen on; the caller closes it. Raises EngineError.
+
+        So the instance needs no folder of the host's to write to, which it could fill.
+        """
+        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            os.link(self.socket, self.address, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        if stat.S_ISSOCK(self.address.lstat().st_mode):
-            return True
-        self.address.unlink()
-        return False
+            bound.bind(str(self.address))
+            self.address.chmod(0o600)
+        except OSError as error:
+            bound.close()
+            raise EngineError(f"The socket of an instance could not be made: {error}.") from error
+        return bound
 
     def write_record(self, record: InstanceRecord) -> None:
         """Replaces the record at once or not at all."""
@@ -86,11 +82,40 @@ class InstanceDirectory:
             os.fsync(file.fileno())
         unfinished.replace(self.path / RECORD)
 
+    def is_too_large(self) -> bool:
+        """Whether the instance wrote more below `temporary` than it may, or what cannot be counted."""
+        try:
+            return any(
+                count > LARGEST_COUNT or size_bytes > LARGEST_BYTES for count, size_bytes in _sizes(self.temporary)
+            )
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            # Nested so deep that no path leads there, or closed.
+            return error.errno in (errno.ENAMETOOLONG, errno.EACCES)
+
     def remove(self) -> None:
         """Removes everything but the log."""
-        if self.socket_directory != self.path:
-            shutil.rmtree(self.socket_directory, ignore_errors=True)
-        shutil.rmtree(self.path, ignore_errors=True)
+        for folder in {self.socket_directory, self.path}:
+            try:
+                shutil.rmtree(folder, ignore_errors=True)
+            except RecursionError:
+                # Python goes into folders by calling itself, which a package may have made a thousand deep.
+                subprocess.run(["rm", "-rf", "--", str(folder)], check=False, stderr=subprocess.DEVNULL)
+
+
+def _sizes(folder: Path) -> Iterator[tuple[int, int]]:
+    """How many entries there are below a folder and the bytes that they take, after each entry."""
+    count = size_bytes = 0
+    folders = [folder]
+    while folders:
+        with os.scandir(folders.pop()) as found:
+            for entry in found:
+                count += 1
+                size_bytes += entry.stat(follow_symlinks=False).st_blocks * BLOCK_BYTES
+                yield count, size_bytes
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
 
 
 def create_directory(path: Path, *, apis: tuple[Mapping[str, object], ...], user_id: int | None) -> InstanceDirectory:
@@ -102,10 +127,9 @@ def create_directory(path: Path, *, apis: tuple[Mapping[str, object], ...], user
         directory = InstanceDirectory(path, _socket_directory(path))
         directory.apis.write_text(json.dumps(apis))
         directory.apis.chmod(0o644)
-        for folder in (directory.run, directory.temporary):
-            folder.mkdir(mode=0o700)
-            if user_id is not None:
-                os.chown(folder, user_id, user_id)
+        directory.temporary.mkdir(mode=0o700)
+        if user_id is not None:
+            os.chown(directory.temporary, user_id, user_id)
     except OSError as error:
         raise EngineError(f"The folder of an instance could not be made: {error}.") from error
     return directory
@@ -123,7 +147,7 @@ def read_record(path: Path) -> tuple[InstanceDirectory, InstanceRecord] | None:
 
 
 def _socket_directory(path: Path) -> Path:
-    if len(os.fsencode(path / RUN / SOCKET)) <= LONGEST_SOCKET_PATH_BYTES:
+    if len(os.fsencode(path / SOCKET)) <= LONGEST_SOCKET_PATH_BYTES:
         return path
     places = [os.environ.get("XDG_RUNTIME_DIR"), "/run" if os.geteuid() == 0 else None, tempfile.gettempdir()]
     place = next(place for place in places if place and os.access(place, os.W_OK | os.X_OK))

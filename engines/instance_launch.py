@@ -5,14 +5,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from engines.control_group import PROCESS_LIMIT
 from engines.engine import InstanceSpecification
 from engines.installation import Installation
 from engines.instance_directory import InstanceDirectory
 from engines.isolation import Confinement, Isolation
 from engines.process import INSTANCE_VARIABLE
 
+# Behind those of the standard streams.
+SOCKET_DESCRIPTOR = 3
 GRACE_SECONDS = 10
-PROCESS_LIMIT = 1024
 LIMITS = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 4096, "RLIMIT_FSIZE": 1 << 30}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -36,24 +38,24 @@ def confinement_of(
         environment=_variables(instance, temporary, installation),
         directory=package,
         readable=(installation.runtime, serving, environment, package, directory.apis),
-        writable=(directory.run, directory.temporary),
+        writable=() if isolation.has_private_temporary_folder else (directory.temporary,),
         hidden=installation.data,
         user_id=user_id,
-        limits=limits(user_id),
+        limits=limits(counts_processes=isolation.counts_processes),
         parent_pid=os.getpid() if dies_with_parent else None,
     )
 
 
-def limits(user_id: int | None) -> dict[str, int]:
-    """Resource limits by name. Processes are counted by user, so only a user of its own can be given a number."""
-    return LIMITS if user_id is None else {**LIMITS, "RLIMIT_NPROC": PROCESS_LIMIT}
+def limits(*, counts_processes: bool) -> dict[str, int]:
+    """Resource limits by name; that of processes only where the kernel counts an instance's own."""
+    return {**LIMITS, "RLIMIT_NPROC": PROCESS_LIMIT} if counts_processes else LIMITS
 
 
 def _arguments(
     instance: InstanceSpecification, directory: InstanceDirectory, environment: Path, runtime: Path, package: Path
 ) -> tuple[str, ...]:
     options = {
-        "socket": directory.socket,
+        "socket-descriptor": SOCKET_DESCRIPTOR,
         "package": package,
         "model-path": instance.model_path,
         "engine": instance.ai_engine,
@@ -62,7 +64,8 @@ def _arguments(
         "api-file": directory.apis,
         "timeout-seconds": f"{instance.timeout_seconds:g}",
         "max-body-bytes": instance.max_body_bytes,
-        "grace-seconds": GRACE_SECONDS,
+        # Who drains it waits for the longest prediction; who stops it ends it before.
+        "grace-seconds": f"{max(GRACE_SECONDS, instance.timeout_seconds):g}",
     }
     program = (str(environment / "bin" / "python"), str(runtime / "serve.py"))
     # One word each: a model path that is empty or begins with a dash must not be taken for an option.

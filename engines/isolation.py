@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from engines.package_source import base_interpreter
 PROBE_TIMEOUT_SECONDS = 15
 TEMPORARY_BYTES = 512 * 1024 * 1024
 TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+# From this kernel on a user namespace's processes are counted apart from those of the user outside.
+COUNTING_KERNEL = (5, 14)
 SYSTEM_PATHS = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store"),
     *("/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system/cpu"),
@@ -41,6 +44,11 @@ class Isolation:
     def needs_user(self) -> bool:
         """Whether every instance runs as a user id of its own."""
         return self.level is not IsolationLevel.NONE and os.geteuid() == 0
+
+    @property
+    def counts_processes(self) -> bool:
+        """Whether the kernel counts an instance's processes, and nobody else's, as its user's."""
+        return self.needs_user or (self.level is IsolationLevel.BUBBLEWRAP and _kernel() >= COUNTING_KERNEL)
 
     @property
     def has_private_temporary_folder(self) -> bool:
@@ -97,6 +105,10 @@ def launch_plan(isolation: Isolation, confinement: Confinement) -> Plan:
             return _as_user(inner, confinement, isolation)
         case IsolationLevel.NONE:
             return {**inner, "user_id": None}
+
+
+def _kernel() -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
 
 
 def _candidates(requested: str) -> list[Isolation]:
@@ -177,7 +189,8 @@ def _sandbox_options(confinement: Confinement) -> list[str]:
         options += ["--perms", "0755", "--dir", parent]
     for path, is_writable in visible:
         options += ["--bind" if is_writable else "--ro-bind", path, path]
-    options += ["--remount-ro", "/"]
+    # Both are memory that has no other limit than half of the host's.
+    options += ["--remount-ro", "/dev", "--remount-ro", "/"]
     return options if confinement.parent_pid is None else [*options, "--die-with-parent"]
 
 

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
@@ -17,6 +18,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
+OUT_OF_MEMORY_SCORE = 500
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -53,6 +55,7 @@ def main() -> None:
 
 
 def become(plan: Plan) -> None:
+    prefer_to_end()
     if plan["is_private"]:
         hide(plan["covers"], plan["visible"])
     if plan["user_id"] is not None:
@@ -67,6 +70,12 @@ def become(plan: Plan) -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     os.execve(plan["arguments"][0], plan["arguments"], plan["environment"])
+
+
+def prefer_to_end() -> None:
+    """Where memory runs out, the kernel ends a model sooner than the server, unless its code asks to be spared."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_SCORE))
 
 
 def call(name: str, *arguments: int | bytes | None) -> None:

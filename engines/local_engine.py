@@ -30,7 +30,7 @@ from engines.package_source import PackageSource, base_interpreter
 from engines.user_claim import UserClaim, UserRange, claim, reclaim
 
 INSTANCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-CAPABILITIES = frozenset({Capability.REAL_TIME})
+CAPABILITIES = frozenset({Capability.REAL_TIME, Capability.BATCH})
 CLOSE_GRACE_SECONDS = 10.0
 
 
@@ -177,7 +177,7 @@ class LocalEngine:
             writable=(),
             hidden=self._data,
             user_id=user_id,
-            limits=limits(user_id),
+            limits=limits(counts_processes=user_id is not None),
             parent_pid=os.getpid(),
         )
 
@@ -235,7 +235,8 @@ class LocalEngine:
         log_offset_bytes = log.size()
         descriptor = log.open()
         try:
-            process, writing = spawn(descriptor)
+            with directory.bind() as listener:
+                process, writing = spawn(descriptor, listener.fileno())
         finally:
             os.close(descriptor)
         record = InstanceRecord(

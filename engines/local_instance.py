@@ -21,7 +21,7 @@ from engines.user_claim import UserClaim, reclaim
 
 LAST_LOG_LINES = 20
 FIRST_PROBE_SECONDS, LONGEST_PROBE_SECONDS = 0.05, 1.0
-LOG_CHECK_SECONDS = 5.0
+CHECK_SECONDS = 5.0
 SIGNAL_EXIT_CODE = 128
 
 
@@ -43,15 +43,16 @@ class LocalInstance:
     watcher: asyncio.Task[None] | None = None
 
     def status(self) -> InstanceStatus:
-        """How it is now; reads the end of its log."""
+        """How it is now; reads the end of its log once it has exited."""
+        has_exited = self.state is InstanceState.EXITED
         return InstanceStatus(
             instance_id=self.record.instance_id,
             state=self.state,
             address=str(self.directory.address),
-            pid=None if self.state is InstanceState.EXITED else self.record.process.pid,
+            pid=None if has_exited else self.record.process.pid,
             exit_code=self.exit_code,
             reason=self.reason,
-            last_log=self.log.tail(LAST_LOG_LINES, since_bytes=self.record.log_offset_bytes),
+            last_log=self.log.tail(LAST_LOG_LINES, since_bytes=self.record.log_offset_bytes) if has_exited else (),
         )
 
     def watch(self, start_timeout_seconds: float) -> None:
@@ -104,7 +105,8 @@ class LocalInstance:
             async with asyncio.timeout(timeout_seconds):
                 pause = FIRST_PROBE_SECONDS
                 while not self.exited.is_set():
-                    if self.directory.publish_socket() and await is_healthy(self.directory.address):
+                    await self._bound()
+                    if await is_healthy(self.directory.address):
                         self._change(InstanceState.READY)
                         return True
                     await self._wait_for_exit(pause)
@@ -113,8 +115,18 @@ class LocalInstance:
 
     async def _until_exit(self) -> None:
         while not self.exited.is_set():
-            await asyncio.to_thread(self.log.cap)
-            await self._wait_for_exit(LOG_CHECK_SECONDS)
+            await self._bound()
+            await self._wait_for_exit(CHECK_SECONDS)
+
+    async def _bound(self) -> None:
+        """Holds what it writes within bounds: its log begins again, and its folders end it."""
+        if await asyncio.to_thread(self._is_out_of_bounds) and self.pidfd is not None:
+            self.reason = "The instance wrote more than 2 GiB or 20,000 files into its temporary folder, and was ended."
+            send(self.pidfd, signal.SIGKILL)
+
+    def _is_out_of_bounds(self) -> bool:
+        self.log.cap()
+        return self.directory.is_too_large()
 
     async def _wait_for_exit(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -181,8 +193,10 @@ class LocalInstance:
         self.notify()
 
 
-def spawn(log: int) -> tuple[ProcessIdentity, int]:
+def spawn(log: int, listener: int) -> tuple[ProcessIdentity, int]:
     """Starts the launcher, which waits for its plan at the descriptor returned (the caller's to close).
+
+    What it becomes has `listener` as SOCKET_DESCRIPTOR.
 
     To be called by a thread that lives as long as the server: the kernel ends the child with the thread.
     """
@@ -193,7 +207,8 @@ def spawn(log: int) -> tuple[ProcessIdentity, int]:
             [base_interpreter(), "-I", "-S", str(LAUNCHER)],
             {},
             file_actions=[
-                (os.POSIX_SPAWN_DUP2, descriptor, target) for target, descriptor in enumerate((reading, log, log))
+                (os.POSIX_SPAWN_DUP2, descriptor, target)
+                for target, descriptor in enumerate((reading, log, log, listener))
             ],
             setsid=True,
             setsigmask=(),

@@ -31,7 +31,7 @@ described_enum(
         "RUNNING": "It is being done, or is taken up again after an interruption.",
         "SUCCEEDED": "It is done.",
         "FAILED": "It ended without its result; `error` says why.",
-        "CANCELLED": "Something else was asked for before it was done.",
+        "CANCELLED": "It was broken off: somebody asked for that, or for something else, before it was done.",
     },
 )
 described_enum(
@@ -43,6 +43,9 @@ described_enum(
         "VERIFY_MODEL_VERSION": "Reads a version's stored files again and compares them with its manifest.",
         "CLEAN_UP": "Lets go of what nobody needs any more.",
         "DEPLOY_SERVICE": "Deploys a new service.",
+        "UPDATE_SERVICE": "Brings another configuration of a service into force.",
+        "ROLL_BACK_SERVICE": "Brings an earlier configuration of a service back into force.",
+        "RESTART_SERVICE": "Puts new instances in the place of all that a service has.",
         "START_SERVICE": "Starts a stopped service.",
         "STOP_SERVICE": "Stops a service.",
         "DELETE_SERVICE": "Ends a service for good.",

@@ -40,7 +40,9 @@ COUNT_COST = 100
 FACETS = "Facets"
 FACET_COST = 500
 # What looks through storage, or through every file of a workspace.
-COSTLY_FIELDS = MappingProxyType({"previewImport": 5_000, "storageUsage": 2_000})
+COSTLY_FIELDS = MappingProxyType(
+    {"RealTimeService.metrics": 500, "planDeployment": 500, "previewImport": 5_000, "storageUsage": 2_000}
+)
 
 
 def operation_cost(
@@ -66,7 +68,7 @@ def operation_cost(
 def _own_cost(parent: GraphQLNamedType, name: str) -> int:
     if parent.name.endswith(FACETS) and not name.startswith("__"):
         return FACET_COST
-    return COSTLY_FIELDS.get(name, 1)
+    return COSTLY_FIELDS.get(name) or COSTLY_FIELDS.get(f"{parent.name}.{name}", 1)
 
 
 def cost_excess(cost: int, operation: OperationDefinitionNode, limits: Limits) -> list[GraphQLError]:

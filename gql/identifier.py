@@ -21,6 +21,8 @@ class Prefix(StrEnum):
     WORKSPACE = "wsp"
     MARKET_LISTING = "lst"
     MARKET_SUBSCRIPTION = "sub"
+    RESOURCE_POOL = "pool"
+    EDGE_NODE = "edg"
 
 
 FORM = re.compile(f"({'|'.join(Prefix)})_([0-9a-f]{{32}})")

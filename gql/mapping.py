@@ -83,7 +83,9 @@ class ToOne:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    key: str
+    """A plain list. Without a `key` it is at the root and has all rows of the workspace, of which there are few."""
+
+    key: str | None
     order: Order
     column: str = "id"
     view: str | None = None

@@ -28,6 +28,7 @@ described_enum(
         "BATCH": "Batch services.",
         "EDGE": "Edge services.",
         "CONTAINER_IMAGE": "Models that are container images.",
+        "ACCELERATOR": "Instances with GPUs or Ascend processors.",
     },
 )
 
@@ -107,9 +108,11 @@ async def _engine(installation: Installation) -> EngineInfo:
 
 
 def _features(installation: Installation) -> list[tuple[str, bool]]:
+    # Edge services run on their nodes, whatever engine this installation has.
+    capabilities = {*installation.engine.capabilities, Capability.EDGE}
     return [
         ("strictModelArts", installation.rules.is_strict),
-        *((f"deploy.{capability.value}", capability in installation.engine.capabilities) for capability in Capability),
+        *((f"deploy.{capability.value}", capability in capabilities) for capability in Capability),
     ]
 
 

@@ -2,7 +2,42 @@
 
 import strawberry
 
+from gql.background_operation_cancellation import CancelBackgroundOperationPayload, cancel_background_operation
+from gql.batch_service import (
+    DeployBatchServicePayload,
+    UpdateBatchServicePayload,
+    deploy_batch_service,
+    update_batch_service,
+)
 from gql.clean_up import CleanUpPayload, clean_up
+from gql.edge_deployment import (
+    StartEdgeDeploymentPayload,
+    StopEdgeDeploymentPayload,
+    start_edge_deployment,
+    stop_edge_deployment,
+)
+from gql.edge_node import (
+    DeleteEdgeNodePayload,
+    RegisterEdgeNodePayload,
+    RenewEdgeNodeTokenPayload,
+    UpdateEdgeNodePayload,
+    delete_edge_node,
+    register_edge_node,
+    renew_edge_node_token,
+    update_edge_node,
+)
+from gql.edge_service import (
+    DeployEdgeServicePayload,
+    UpdateEdgeServicePayload,
+    deploy_edge_service,
+    update_edge_service,
+)
+from gql.inference_specification import (
+    CreateInferenceSpecificationPayload,
+    DeleteInferenceSpecificationPayload,
+    create_inference_specification,
+    delete_inference_specification,
+)
 from gql.integrity import VerifyModelVersionPayload, verify_model_version
 from gql.market_listing import (
     PublishModelVersionPayload,
@@ -30,7 +65,20 @@ from gql.model_deletion import (
 from gql.model_import import ImportModelPayload, RetryImportPayload, import_model, retry_import
 from gql.model_version_update import UpdateModelVersionPayload, update_model_version
 from gql.prediction import PredictPayload, predict
-from gql.real_time_service import DeployRealTimeServicePayload, deploy_real_time_service
+from gql.real_time_service import (
+    DeployRealTimeServicePayload,
+    UpdateRealTimeServicePayload,
+    deploy_real_time_service,
+    update_real_time_service,
+)
+from gql.resource_pool import (
+    CreateResourcePoolPayload,
+    DeleteResourcePoolPayload,
+    UpdateResourcePoolPayload,
+    create_resource_pool,
+    delete_resource_pool,
+    update_resource_pool,
+)
 from gql.service import (
     DeleteServicePayload,
     StartServicePayload,
@@ -38,6 +86,12 @@ from gql.service import (
     delete_service,
     start_service,
     stop_service,
+)
+from gql.service_configuration import (
+    RestartServicePayload,
+    RollBackServicePayload,
+    restart_service,
+    roll_back_service,
 )
 from gql.training_job import (
     RecordTrainingJobVersionPayload,
@@ -115,9 +169,57 @@ class Mutation:
         resolver=verify_model_version,
         description="Read all stored files of a version again, and compare them with what was imported.",
     )
+    deploy_batch_service: DeployBatchServicePayload = strawberry.field(
+        resolver=deploy_batch_service,
+        description="Ask a version for everything that lies in a folder of storage, or that a manifest names.",
+    )
+    update_batch_service: UpdateBatchServicePayload = strawberry.field(
+        resolver=update_batch_service,
+        description="Change what a batch service that is at rest does when it is started next.",
+    )
     deploy_real_time_service: DeployRealTimeServicePayload = strawberry.field(
         resolver=deploy_real_time_service,
         description="Deploy versions of a model as a service that answers predictions.",
+    )
+    update_real_time_service: UpdateRealTimeServicePayload = strawberry.field(
+        resolver=update_real_time_service,
+        description="Change what a real-time service runs, without a prediction lost, or what is said of it.",
+    )
+    roll_back_service: RollBackServicePayload = strawberry.field(
+        resolver=roll_back_service,
+        description="Bring an earlier configuration of a service back, even while another comes into force.",
+    )
+    restart_service: RestartServicePayload = strawberry.field(
+        resolver=restart_service,
+        description="Put new instances in the place of all that a service has, without a prediction lost.",
+    )
+    deploy_edge_service: DeployEdgeServicePayload = strawberry.field(
+        resolver=deploy_edge_service,
+        description="Deploy a version of a model as a service that answers on edge nodes.",
+    )
+    update_edge_service: UpdateEdgeServicePayload = strawberry.field(
+        resolver=update_edge_service,
+        description="Change what an edge service runs, on which nodes, or what is said of it.",
+    )
+    start_edge_deployment: StartEdgeDeploymentPayload = strawberry.field(
+        resolver=start_edge_deployment, description="Start an edge service on one of its nodes, where it is stopped."
+    )
+    stop_edge_deployment: StopEdgeDeploymentPayload = strawberry.field(
+        resolver=stop_edge_deployment, description="Stop an edge service on one of its nodes alone."
+    )
+    register_edge_node: RegisterEdgeNodePayload = strawberry.field(
+        resolver=register_edge_node,
+        description="Register a machine that is to run edge services, and get the token of its agent.",
+    )
+    renew_edge_node_token: RenewEdgeNodeTokenPayload = strawberry.field(
+        resolver=renew_edge_node_token,
+        description="Give an edge node another token; the one that it has is refused from now on.",
+    )
+    update_edge_node: UpdateEdgeNodePayload = strawberry.field(
+        resolver=update_edge_node, description="Change an edge node's name, or what is said of it."
+    )
+    delete_edge_node: DeleteEdgeNodePayload = strawberry.field(
+        resolver=delete_edge_node, description="Forget an edge node that no service is to run on."
     )
     start_service: StartServicePayload = strawberry.field(
         resolver=start_service, description="Start a stopped service."
@@ -131,8 +233,28 @@ class Mutation:
     predict: PredictPayload = strawberry.field(
         resolver=predict, description="Send a test prediction to a running service."
     )
+    create_resource_pool: CreateResourcePoolPayload = strawberry.field(
+        resolver=create_resource_pool, description="Make a resource pool that is this workspace's alone."
+    )
+    update_resource_pool: UpdateResourcePoolPayload = strawberry.field(
+        resolver=update_resource_pool, description="Change how much a dedicated pool holds, and what is said of it."
+    )
+    delete_resource_pool: DeleteResourcePoolPayload = strawberry.field(
+        resolver=delete_resource_pool, description="End a dedicated pool that no service is in."
+    )
+    create_inference_specification: CreateInferenceSpecificationPayload = strawberry.field(
+        resolver=create_inference_specification,
+        description="Add a size to those that this workspace's instances can have.",
+    )
+    delete_inference_specification: DeleteInferenceSpecificationPayload = strawberry.field(
+        resolver=delete_inference_specification, description="Take a size out of them that no service is to run with."
+    )
     update_workspace: UpdateWorkspacePayload = strawberry.field(
         resolver=update_workspace, description="Change the settings of this workspace."
+    )
+    cancel_background_operation: CancelBackgroundOperationPayload = strawberry.field(
+        resolver=cancel_background_operation,
+        description="Break off an operation that imports, verifies or cleans up.",
     )
     clean_up: CleanUpPayload = strawberry.field(
         resolver=clean_up,

@@ -146,7 +146,8 @@ class Planner:
         self, kind: GraphQLNamedType, mapping: mapped.ToOne | mapped.Rows, order: reading.Order | None, frame: Frame
     ) -> reading.Source:
         view = mapping.view or self.stored(kind).view
-        return source_of(view, mapping.key, ParentColumn(frame.column(mapping.column)), order)
+        parent = ParentColumn(frame.column(mapping.column)) if mapping.key is not None else None
+        return source_of(view, mapping.key, parent, order)
 
     def chosen(
         self, definition: GraphQLField, mapping: mapped.ToOne, source: reading.Source, node: FieldNode

@@ -24,6 +24,9 @@ class PredictInput:
 class PredictPayload:
     json: JSON | None = strawberry.field(description="The answer, or null.")
     model_version: ModelVersion | None = by_key("version_id", description="The version that answered.")
+    latency_milliseconds: float | None = strawberry.field(
+        description="How long the answer took, from the gateway to the model and back."
+    )
     errors: list[UserError] = strawberry.field(description="What went wrong; empty where the service answered.")
     version_id: strawberry.Private[UUID | None]
 
@@ -43,5 +46,10 @@ async def predict(
         )
     )
     if answered is None:
-        return PredictPayload(json=None, errors=errors, version_id=None)
-    return PredictPayload(json=cast(JSON, answered.json), errors=[], version_id=answered.model_version_id)
+        return PredictPayload(json=None, latency_milliseconds=None, errors=errors, version_id=None)
+    return PredictPayload(
+        json=cast(JSON, answered.json),
+        latency_milliseconds=answered.latency_seconds * 1000,
+        errors=[],
+        version_id=answered.model_version_id,
+    )

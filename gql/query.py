@@ -8,14 +8,18 @@ from strawberry.federation.schema import FederationAny
 from gql.ai_engine import Runtime, runtimes
 from gql.audit_event import AuditEvent, AuditEventFilter
 from gql.background_operation import BackgroundOperation, BackgroundOperationFilter
+from gql.batch_service import BatchService
 from gql.built_in_algorithm import BuiltInAlgorithm, built_in_algorithms
 from gql.connection import Connection
 from gql.context import Info
+from gql.deployment_plan import DeploymentPlan, plan_deployment
+from gql.edge_node import EdgeNode, EdgeNodeBy, EdgeNodeFilter, EdgeNodeOrder
+from gql.edge_service import EdgeService
 from gql.facet import ModelVersionFacets
 from gql.identifier import Prefix
 from gql.import_preview import ImportPreview, preview_import
 from gql.inference_specification import InferenceSpecification, inference_specifications
-from gql.mapping import NEWEST_NUMBER
+from gql.mapping import BY_NAME, NEWEST_NUMBER
 from gql.market_listing import MarketListing, MarketListingFilter, MarketListingOrder
 from gql.market_subscription import MarketSubscription
 from gql.model import Model, ModelBy, ModelFilter, ModelOrder
@@ -25,8 +29,9 @@ from gql.model_version_filter import ModelVersionFilter, ModelVersionOrder
 from gql.modelyard import Modelyard, modelyard
 from gql.node import Node
 from gql.real_time_service import RealTimeService
+from gql.resource_pool import ResourcePool
 from gql.service import Service, ServiceBy, ServiceFilter, ServiceOrder
-from gql.stored_field import every, facets, find, to_many
+from gql.stored_field import every, facets, find, rows, to_many
 from gql.training_job import (
     TrainingJob,
     TrainingJobBy,
@@ -43,7 +48,7 @@ if TYPE_CHECKING:
     from gql.schema import Schema
 
 Entity: TypeAlias = Annotated[
-    TrainingJob | TrainingJobVersion | Model | ModelVersion | RealTimeService,
+    TrainingJob | TrainingJobVersion | Model | ModelVersion | RealTimeService | BatchService | EdgeService,
     strawberry.union("_Entity", description="What other graphs may refer to and extend."),
 ]
 
@@ -120,8 +125,22 @@ class Query:
     service: Service | None = find(
         "by", ServiceBy, said="Which one.", description="A service; null where there is none."
     )
+    plan_deployment: DeploymentPlan = strawberry.field(
+        resolver=plan_deployment,
+        description="What a deployment or an update would start, stop and need, and what stands against it; nothing is "
+        "stored.",
+    )
     inference_specifications: list[InferenceSpecification] = strawberry.field(
         resolver=inference_specifications, description="The sizes that instances can have."
+    )
+    resource_pools: list[ResourcePool] = rows(
+        None, BY_NAME, description="The resource pools by their names, the shared one and up to 99 dedicated ones."
+    )
+    edge_nodes: Connection[EdgeNode] = to_many(
+        filter=EdgeNodeFilter, order_by=EdgeNodeOrder, description="The edge nodes, the newest first."
+    )
+    edge_node: EdgeNode | None = find(
+        "by", EdgeNodeBy, said="Which one.", description="An edge node; null where there is none."
     )
     market_listings: Connection[MarketListing] = to_many(
         filter=MarketListingFilter,

@@ -11,6 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from gql.batch_service import BatchService
 from gql.definition import mark_one_of
 from gql.execution import Execution
 from gql.federation import Keys, client_sdl, entity_keys, hide_directives, subgraph_sdl
@@ -69,7 +70,7 @@ def build_schema(limits: Limits, *, plans: bool = True) -> Schema:
     return Schema(
         query=Query,
         mutation=Mutation,
-        types=[RealTimeService, *ERROR_TYPES],
+        types=[RealTimeService, BatchService, *ERROR_TYPES],
         config=StrawberryConfig(scalar_map=SCALARS),
         limits=limits,
         caller_faults=(Refusal,),

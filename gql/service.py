@@ -2,26 +2,30 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import strawberry
 
-from gql.audit_event import AuditEvent
+from gql.audit_event import AuditEvent, AuditEventFilter
 from gql.background_operation import BackgroundOperation
 from gql.connection import Connection
 from gql.context import Info
 from gql.described_enum import described_enum
 from gql.filter import OrderDirection, Restriction, name_restriction, order_choice, order_direction, restriction
 from gql.identifier import Prefix
-from gql.log_line import LogLine
+from gql.log_line import LogLine, LogLineFilter
 from gql.mapping import BY_ID, BY_NAME, BY_NUMBER, NEWEST_NUMBER, OLDEST_ID, stored
 from gql.node import Node
-from gql.stored_field import by_key, newest, to_many
+from gql.stored_field import by_key, newest, to_many, to_one
 from gql.user_error import UserError, outcome
 from resolvers import service
 from resolvers.deployment_type import DeploymentType
 from resolvers.service import ServiceDesiredState, ServiceStatus
+
+if TYPE_CHECKING:
+    from gql.resource_pool import ResourcePool
+    from gql.service_configuration import ServiceConfiguration
 
 described_enum(
     ServiceStatus,
@@ -58,14 +62,32 @@ class Service(Node):
     revision: int = strawberry.field(description="Counts what was asked of it.")
     created_at: datetime = strawberry.field(description="When it was first deployed.")
     created_by: str | None = strawberry.field(description="The token that deployed it.")
+    updated_at: datetime | None = strawberry.field(
+        description="When its configuration was last changed; null: not since it was deployed."
+    )
+    started_at: datetime | None = strawberry.field(description="Since when it has run; null: it does not, or not yet.")
+    configurations: Connection[Annotated["ServiceConfiguration", strawberry.lazy("gql.service_configuration")]] = (
+        to_many(
+            "service_id",
+            NEWEST_NUMBER,
+            description="Everything that it was asked to run, and what became of that; the newest first.",
+        )
+    )
+    resource_pool: Annotated["ResourcePool", strawberry.lazy("gql.resource_pool")] = to_one(
+        "resource_pool_id", description="The resource pool that it runs in."
+    )
     operation: BackgroundOperation | None = newest("subject_id", BY_ID, description="The newest operation on it.")
     logs: Connection[LogLine] = to_many(
         "service_id",
         BY_NUMBER,
+        filter=LogLineFilter,
         description="What its instances printed, the oldest first; ask with `last` for the newest.",
     )
     audit_events: Connection[AuditEvent] = to_many(
-        "subject_id", NEWEST_NUMBER, description="What happened to it, the newest first."
+        "subject_id",
+        NEWEST_NUMBER,
+        filter=AuditEventFilter,
+        description="What happened to it, the newest first.",
     )
 
 

@@ -2,7 +2,7 @@
 
     to_one(column)          the row whose id is in a column of this one
     newest(key, order)      the first row, in an order, of those that name this one; its arguments say of which
-    rows(key, order)        all rows that name this one, as a plain list
+    rows(key, order)        all rows that name this one, as a plain list; without a key all there are, for the root
     to_many(key, order)     the same as a connection; without a key all rows, for the root
     inline(prefix)          an object made of columns of the same row
     embedded(column)        an object, or a list of them, in a json column
@@ -78,8 +78,8 @@ def newest(
     return _declared(ToOne("id", key, view, order, arguments), description, declared)
 
 
-def rows(key: str, order: Order, *, description: str) -> Any:
-    return _declared(Rows(key, order), description)
+def rows(key: str | None, order: Order, *, view: str | None = None, description: str) -> Any:
+    return _declared(Rows(key, order, view=view), description)
 
 
 def to_many(

@@ -219,10 +219,14 @@ def _chosen_one(target: GraphQLNamedType, definition: GraphQLField, mapping: map
 
 def _rows(target: GraphQLNamedType, mapping: mapped.Rows) -> Resolve:
     stored = _stored(target)
-    batch = reading.rows_of_parents(source_of(mapping.view or stored.view, mapping.key, PARENT, mapping.order))
+    parent = PARENT if mapping.key is not None else None
+    batch = reading.rows_of_parents(source_of(mapping.view or stored.view, mapping.key, parent, mapping.order))
 
-    async def resolve(row: StoredRow, info: GraphQLResolveInfo[Context]) -> list[StoredRow]:
-        found = await info.context.execution.loader.rows(batch, [], row.column(mapping.column))
+    async def resolve(row: StoredRow | None, info: GraphQLResolveInfo[Context]) -> Any:
+        if (answered := answered_root(info)) is not None:
+            return answered
+        key = row.column(mapping.column) if row is not None and parent is not None else None
+        found = await info.context.execution.loader.rows(batch, [], key)
         return [row_of(target, stored, each) for each in found]
 
     return resolve

@@ -22,6 +22,7 @@ from resolvers.operation_attempt import (
     run_attempt,
     store_code,
 )
+from resolvers.service_log import discard_old_lines
 from resolvers.training_output import look_at_unseen
 from resolvers.transaction import Transaction, transaction
 
@@ -86,6 +87,7 @@ async def _clean_up(attempt: Attempt) -> None:
     versions, size_bytes = await _purge_versions(attempt)
     await attempt.advance("DISCARDING")
     await discard_expired(attempt.installation, attempt.operation["workspace_id"])
+    await discard_old_lines(attempt.installation, attempt.operation["workspace_id"])
     await _delete_unused_blobs(attempt)
     await _discard_of_host(attempt.installation)
     async with attempt.transaction() as unit:

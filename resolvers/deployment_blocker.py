@@ -61,6 +61,8 @@ def deployment_blockers(
                 "then verifyModelVersion looks again.",
             )
         ]
+    if deployment_type is DeploymentType.EDGE:
+        return _edge_blockers(version)
     engine = installation.engine
     if Capability(deployment_type.value) not in engine.capabilities:
         message = f"The engine {engine.name} does not run {deployment_type} services."
@@ -71,6 +73,17 @@ def deployment_blockers(
     if runtime is None or not runtime.is_available:
         message = f"The engine {engine.name} has no environment for {version.ai_engine} models."
         return [UnsupportedByEngine(message, engine=engine.name, field="aiEngine")]
+    return []
+
+
+def _edge_blockers(version: Deployable) -> list[Refusal]:
+    """The engine of this installation has no part in it: an edge node needs an environment, which its agent builds."""
+    if version.ai_engine == AiEngine.IMAGE:
+        return [UnsupportedByEngine("Edge nodes run no container images.", engine="edge", field="containerImage")]
+    runtime = resolve(version.ai_engine or "", version.runtime)
+    if runtime is None or not runtime.is_available:
+        message = f"Edge nodes have no environment for {version.ai_engine} models."
+        return [UnsupportedByEngine(message, engine="edge", field="aiEngine")]
     return []
 
 

@@ -1,5 +1,6 @@
 """Making ready what a service's target needs before an instance can start: its environment and its package's files."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,20 +52,26 @@ async def lay_out(installation: Installation, version: Record) -> Path:
     return directory
 
 
-async def prepare(installation: Installation, target: Record) -> PreparedTarget:
-    """Lay out the package, and build its environment where that has gone missing.
+async def prepare(
+    installation: Installation, target: Record, tell: Callable[[str, Record], Awaitable[None]]
+) -> PreparedTarget:
+    """Lay out the package, and build its environment where that has gone missing; `tell` hears each step.
 
     Raises EngineError, StoreError and ArtifactDrift.
     """
     version = await model_version.find(installation.pool, target["workspace_id"], target["model_version_id"])
     if version is None or version["runtime"] is None:
         raise EngineError("The version was not imported with an environment.")
+    await tell("SERVICE_MODEL_FETCHING", version)
     directory = await lay_out(installation, version)
+    await tell("SERVICE_MODEL_FETCHED", version)
+    await tell("SERVICE_ENVIRONMENT_PREPARING", version)
     environment = await environment_of(installation, version)
     if not await installation.engine.is_built(environment):
         await installation.engine.build(
             environment, log=_log_rebuild, timeout_seconds=installation.rules.build_timeout_seconds
         )
+    await tell("SERVICE_ENVIRONMENT_PREPARED", version)
     return PreparedTarget(target, version, environment, directory)
 
 

@@ -52,8 +52,18 @@ class ErrorCode(StrEnum):
     UPLOAD_INCOMPLETE = "UPLOAD_INCOMPLETE"
     MODEL_VERSION_NOT_READY = "MODEL_VERSION_NOT_READY"
     DEPLOYMENT_TYPE_NOT_CHOSEN = "DEPLOYMENT_TYPE_NOT_CHOSEN"
+    INSUFFICIENT_CAPACITY = "INSUFFICIENT_CAPACITY"
+    BELOW_MINIMUM_SPECIFICATION = "BELOW_MINIMUM_SPECIFICATION"
+    LIMIT_REACHED = "LIMIT_REACHED"
     SERVICE_NOT_RUNNING = "SERVICE_NOT_RUNNING"
     PREDICTION_FAILED = "PREDICTION_FAILED"
+    # What a batch service reads and writes.
+    INPUT_EMPTY = "INPUT_EMPTY"
+    MANIFEST_INVALID = "MANIFEST_INVALID"
+    OUTPUT_NOT_EMPTY = "OUTPUT_NOT_EMPTY"
+    OUTPUT_IN_USE = "OUTPUT_IN_USE"
+    INPUT_UNREADABLE = "INPUT_UNREADABLE"
+    INSTANCE_LOST = "INSTANCE_LOST"
     # What an import finds in storage.
     MODEL_DIRECTORY_MISSING = "MODEL_DIRECTORY_MISSING"
     CONFIG_MISSING = "CONFIG_MISSING"
@@ -221,6 +231,8 @@ async def along_with(refusals: Sequence[Refusal], look_up: Awaitable[Found]) -> 
         return await look_up
     except Refusal as refusal:
         raise Refusals([*refusals, refusal]) from refusal
+    except Refusals as refused:
+        raise Refusals([*refusals, *refused.refusals]) from refused
 
 
 def raise_all(refusals: Sequence[Refusal]) -> None:

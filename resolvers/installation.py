@@ -29,14 +29,22 @@ class Rules:
     upload_expires_seconds: int
     prediction_timeout_seconds: float
     prediction_max_body_bytes: int
+    deployment_timeout_seconds: float
     worker_operations: int
     operation_attempts: int
     restore_days: int
+    log_days: int
+    metric_days: int
     unused_file_seconds: int
     unused_environment_seconds: int
     runtime_map: Mapping[str, str]
     trusted_keys: TrustedKeys
     signature_policy: str
+    server_url: str
+    edge_sync_seconds: float
+    edge_node_lost_seconds: float
+    shared_pool_cpu_count: float | None
+    shared_pool_memory_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)

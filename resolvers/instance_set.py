@@ -13,6 +13,8 @@ FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 300.0
 # An instance that served this long before it ended is no crash loop: its next start waits the least.
 SETTLED_SECONDS = 60.0
+# The state of an instance that no engine knows yet: it waits for its place.
+PENDING = "PENDING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +26,72 @@ class Seen:
     problem: Mapping[str, object] | None = None
 
 
-def status_of(current: str, instances: Sequence[Seen], *, wanted: int) -> Observation:
-    """The service's status by its instances (modelarts_03_0084): CONCERNING when only some are ready."""
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A configuration on its way in, and how many instances of the routed one, which serves until then, are ready."""
+
+    number: int
+    routed_number: int
+    serving: int
+
+
+def status_of(
+    row: Record,
+    instances: Sequence[Seen],
+    *,
+    update: Update | None = None,
+    timeout_seconds: float | None = None,
+) -> Observation:
+    """The service's status by the wanted configuration's instances (modelarts_03_0084): CONCERNING when some are ready.
+
+    `row` is the service as it was; `timeout_seconds` is given once its deployment has taken longer than that.
+    """
     ready = sum(instance.state == "READY" for instance in instances)
-    ended = [instance.reason for instance in instances if instance.state == "EXITED" and instance.reason]
-    progress = ready / wanted if wanted else 1.0
-    if ready == wanted:
+    progress = ready / len(instances) if instances else 1.0
+    if ready == len(instances):
         return Observation(ServiceStatus.RUNNING, None, progress)
-    if ready:
-        is_deploying = current == ServiceStatus.DEPLOYING and not ended
-        status = ServiceStatus.DEPLOYING if is_deploying else ServiceStatus.CONCERNING
-        return Observation(status, next(iter(ended), f"{ready} of {wanted} instances are ready."), progress)
-    if ended or current == ServiceStatus.FAILED:
-        # While they are tried again they have failed still, and for the reason that was seen last.
-        earlier = [instance.reason for instance in instances if instance.reason]
-        return Observation(ServiceStatus.FAILED, next(iter([*ended, *earlier]), None), progress)
-    return Observation(ServiceStatus.DEPLOYING, "The instances are starting.", progress)
+    serving = update.serving if update else ready
+    failure = _failure(row, instances, serving, timeout_seconds)
+    if failure is None:
+        return _under_way(instances, update, ready, progress)
+    if not serving:
+        return Observation(ServiceStatus.FAILED, failure, progress)
+    return Observation(ServiceStatus.CONCERNING, _in_vain(update, failure) if update else failure, progress)
+
+
+def _failure(row: Record, instances: Sequence[Seen], serving: int, timeout_seconds: float | None) -> str | None:
+    """Why the service is not as it should be; None while it is on its way there."""
+    ended = [instance.reason for instance in instances if instance.state == "EXITED" and instance.reason]
+    if ended:
+        return ended[0]
+    earlier = next((instance.reason for instance in instances if instance.reason), None)
+    ready = sum(instance.state == "READY" for instance in instances)
+    said = earlier or f"{ready} of {len(instances)} instances are ready."
+    if timeout_seconds is not None:
+        return f"The service was not ready within {timeout_seconds:g} s. {said}"
+    # While they are tried again they have failed still, and for the reason that was seen last.
+    if row["status"] == ServiceStatus.FAILED:
+        return earlier or row["status_message"] or said
+    has_begun = row["status"] in (ServiceStatus.DEPLOYING, ServiceStatus.PENDING)
+    return said if serving and not has_begun else None
+
+
+def _under_way(instances: Sequence[Seen], update: Update | None, ready: int, progress: float) -> Observation:
+    waiting = next((instance.reason for instance in instances if instance.state == PENDING), None)
+    serving = update.serving if update else ready
+    if waiting and not serving:
+        return Observation(ServiceStatus.PENDING, waiting, progress)
+    message = waiting or f"{ready} of {len(instances)} instances are ready."
+    if update:
+        message = f"Configuration {update.number} is coming into force. {message}"
+    elif not ready:
+        message = "The instances are starting."
+    return Observation(ServiceStatus.DEPLOYING, message, progress)
+
+
+def _in_vain(update: Update, failure: str) -> str:
+    already = f"Configuration {update.number} has not come into force; configuration {update.routed_number} serves on."
+    return failure if failure.startswith(already) else f"{already} {failure}"
 
 
 def next_attempt(row: Record, now: datetime) -> tuple[int, datetime]:

@@ -21,6 +21,8 @@ from db.failure import DATABASE_ERRORS
 from engines.engine import EngineError, environment_digest
 from resolvers.expired_upload import discard_expired
 from resolvers.installation import Installation
+from resolvers.service_log import discard_old_lines
+from resolvers.service_metrics import discard_old_metrics
 
 # Rows of the batch are locked while its bytes are deleted: whoever imports the same bytes waits so long.
 BATCH = 50
@@ -63,7 +65,9 @@ async def do_each(installation: Installation, steps: Sequence[Step]) -> None:
 async def discard_of_all(installation: Installation) -> None:
     """Let go of what no version and no upload of any workspace holds, by one process in an hour."""
     if await lease.take(installation.pool, SHARED, uuid4(), SHARED_PAUSE_SECONDS):
-        await do_each(installation, (discard_expired, adopt_strays, _delete_unused_blobs))
+        await do_each(
+            installation, (discard_expired, discard_old_lines, discard_old_metrics, adopt_strays, _delete_unused_blobs)
+        )
 
 
 async def discard_of_host(installation: Installation) -> None:

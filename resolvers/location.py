@@ -1,12 +1,13 @@
 """Where a workspace may read: its own prefix of the default store, and what the operator granted."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from artifacts.object_store import is_key
 from db import workspace
+from db.connection import Queryable
 from resolvers.errors import ErrorCode, Refusal
 from resolvers.installation import DEFAULT_STORE, Installation
 from resolvers.transaction import Transaction
@@ -29,11 +30,26 @@ def own_prefix(workspace_id: UUID) -> str:
     return f"workspaces/{workspace_id}/"
 
 
+def own_place(workspace_id: UUID) -> tuple[str, str]:
+    """The store and the prefix that are a workspace's own."""
+    return DEFAULT_STORE, own_prefix(workspace_id)
+
+
+async def readable_places(connection: Queryable, workspace_id: UUID) -> list[tuple[str, str]]:
+    """Stores and prefixes below which a workspace may read."""
+    grants = await workspace.granted(connection, workspace_id)
+    return [own_place(workspace_id), *((row["store"], row["prefix"]) for row in grants)]
+
+
+def is_below(location: Location, places: Iterable[tuple[str, str]]) -> bool:
+    return any(location.store == store and f"{location.key}/".startswith(prefix) for store, prefix in places)
+
+
 async def readable(
     installation: Installation, unit: Transaction, location: Location, *, path: Sequence[str]
 ) -> Location:
     """As `granted`, or below the workspace's own prefix."""
-    return await _allowed(installation, unit, location, [(DEFAULT_STORE, own_prefix(unit.workspace_id))], path=path)
+    return await _allowed(installation, unit, location, [own_place(unit.workspace_id)], path=path)
 
 
 async def granted(
@@ -58,7 +74,7 @@ async def _allowed(
         raise _refused(message, path, hint="Rename the folder without blanks.")
     grants = await workspace.granted(unit.connection, unit.workspace_id)
     allowed = [*own, *((row["store"], row["prefix"]) for row in grants)]
-    is_allowed = any(location.store == store and f"{key}/".startswith(prefix) for store, prefix in allowed)
+    is_allowed = is_below(Location(location.store, key), allowed)
     # Also where a grant has outlived its store's setting.
     if location.store not in installation.stores:
         hint = f"There are: {', '.join(sorted(installation.stores))}."

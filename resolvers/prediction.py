@@ -1,6 +1,7 @@
 """A test call to a real-time service, for people in GraphiQL."""
 
 import re
+import time
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -37,8 +38,11 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
+    """`latency_seconds` is the time from the gateway to the instance and back."""
+
     json: object
     model_version_id: UUID | None
+    latency_seconds: float
 
 
 async def predict(
@@ -50,7 +54,9 @@ async def predict(
         raise not_found(f"service named {service_name!r}", path=["serviceName"])
     if PATH.fullmatch(path) is None:
         raise Refusal(ErrorCode.INVALID_INPUT, "A path begins with / and has no query.", path=["path"])
-    answer = await predictor.predict(row["id"], caller.workspace.id, path, _encoded(json), "application/json")
+    encoded, began = _encoded(json), time.perf_counter()
+    answer = await predictor.predict(row["id"], caller.workspace.id, path, encoded, "application/json")
+    latency_seconds = time.perf_counter() - began
     if answer.status == 503 and answer.model_version_id is None and row["status"] not in ANSWERING:
         raise Refusal(
             ErrorCode.SERVICE_NOT_RUNNING,
@@ -60,7 +66,7 @@ async def predict(
         )
     if answer.status >= 400:
         raise _failed(answer)
-    return Prediction(_decoded(answer), answer.model_version_id)
+    return Prediction(_decoded(answer), answer.model_version_id, latency_seconds)
 
 
 def _encoded(json: object) -> bytes:
@@ -73,8 +79,11 @@ def _encoded(json: object) -> bytes:
 def _failed(answer: Answer) -> Refusal:
     text = answer.body.decode(errors="replace")[:SHOWN_LENGTH]
     try:
-        message = orjson.loads(answer.body)["message"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        told = orjson.loads(answer.body)
+        message = told["message"]
+        places = "; ".join(f"{problem['pointer'] or '/'}: {problem['message']}" for problem in told.get("problems", ()))
+        message += f" {places}" if places else ""
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
         message = text
     return Refusal(
         ErrorCode.PREDICTION_FAILED,

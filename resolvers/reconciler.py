@@ -3,36 +3,48 @@
 import asyncio
 import itertools
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 from asyncpg import Record
 
-from artifacts.object_store import StoreError
-from artifacts.package_directory import ArtifactDrift
-from db import lease, operation, service, service_instance
-from db.connection import Connection
+from db import lease, service
 from db.failure import DATABASE_ERRORS
 from db.listener import Listener
-from engines.engine import EngineError, InstanceState, InstanceStatus, IsolationLevel
-from resolvers.deployment_target import PreparedTarget, instance_specification, prepare
+from engines.engine import EngineError, InstanceStatus, IsolationLevel
+from resolvers import resource_pool
+from resolvers.batch_keeper import BatchKeeper
+from resolvers.deployment_type import DeploymentType
+from resolvers.edge_keeper import EdgeKeeper
 from resolvers.installation import Installation
-from resolvers.instance_set import Seen, status_of
-from resolvers.operation_attempt import drift_problem
+from resolvers.real_time_keeper import RealTimeKeeper
 from resolvers.service import ServiceDesiredState, ServiceStatus
-from resolvers.service_instance import ServiceInstances, is_due
-from resolvers.transaction import transaction
+from resolvers.service_instance import ServiceInstances
+from resolvers.service_observation import observe
+from resolvers.target_instances import TargetInstances
 
 ROUND_SECONDS = 1.0
 # In between, only services that are not yet what they should be are looked at.
 FULL_ROUND = 30
 LEASE_SECONDS = 10.0
-CONCURRENT_PREPARATIONS = 4
-ACTOR = "reconciler"
-START_FAILURES = (EngineError, StoreError, ArtifactDrift)
 logger = structlog.get_logger()
+
+
+class Keeper(Protocol):
+    """What services of one type need: a step towards what is wanted of one, taken again until it is so.
+
+    `row` is one of `db.service`; `statuses` is what the engine says of its instances, by their ids. Steps of one
+    service never overlap; one that keeps it running is cancelled when the service is to stop or to end.
+    """
+
+    async def keep(self, row: Record, statuses: Mapping[str, InstanceStatus]) -> None:
+        """The service is to run."""
+
+    async def rest(self, row: Record) -> None:
+        """The service is to stop, or to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +69,15 @@ class Reconciler:
         self._listener = listener
         self._holder = holder
         self._instances = ServiceInstances(installation)
+        targets = TargetInstances(installation, self._instances)
+        self._batches = BatchKeeper(installation, self._instances, targets)
+        self._keepers: dict[DeploymentType, Keeper] = {
+            DeploymentType.REAL_TIME: RealTimeKeeper(installation, self._instances, targets),
+            DeploymentType.BATCH: self._batches,
+            DeploymentType.EDGE: EdgeKeeper(installation),
+        }
         self._steps: dict[UUID, Step] = {}
         self._passed_over: set[UUID] = set()
-        self._prepared: dict[UUID, PreparedTarget] = {}
-        self._preparations = asyncio.Semaphore(CONCURRENT_PREPARATIONS)
 
     async def run(self) -> None:
         """Reconcile until cancelled. Waits for the lease where another holder has it."""
@@ -87,11 +104,13 @@ class Reconciler:
     async def _tell_all(self, reason: str) -> None:
         """Nothing can run: say so where somebody waits for it."""
         for row in await service.reconciled(self._pool):
-            if row["desired_state"] == ServiceDesiredState.RUNNING:
-                await self._observe(row, service.Observation(ServiceStatus.FAILED, reason, 0.0))
+            is_run_here = row["deployment_type"] != DeploymentType.EDGE
+            if is_run_here and row["desired_state"] == ServiceDesiredState.RUNNING:
+                await observe(self._pool, row, service.Observation(ServiceStatus.FAILED, reason, 0.0))
 
     async def _describe(self) -> None:
-        """Tell the other processes, and in the log, how package code is isolated here."""
+        """Tell the other processes, and in the log, how package code is isolated here, and what the host has."""
+        await resource_pool.settle(self._installation)
         described = self._engine.description()
         await lease.describe(
             self._pool,
@@ -147,6 +166,10 @@ class Reconciler:
                     logger.warning("services were not reconciled", error=repr(error), exc_info=True)
                     await asyncio.sleep(ROUND_SECONDS)
                     asked.set()
+                for instance in self._instances.dismissed():
+                    group.create_task(self._instances.drain(instance))
+                for drive in self._batches.begun():
+                    group.create_task(drive.run())
                 heard = group.create_task(asked.wait())
                 await asyncio.wait({heard, changed}, timeout=ROUND_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 heard.cancel()
@@ -160,6 +183,8 @@ class Reconciler:
         for row in await service.reconciled(self._pool):
             if row["status"] == row["desired_state"] and not is_full and row["id"] not in passed_over:
                 continue
+            if DeploymentType(row["deployment_type"]) not in self._keepers:
+                continue
             step = self._steps.get(row["id"])
             if step is None:
                 task = group.create_task(self._reconcile(row, statuses))
@@ -172,112 +197,14 @@ class Reconciler:
     async def _reconcile(self, row: Record, statuses: dict[str, InstanceStatus]) -> None:
         """One service, one step. A failure of one service is told there and leaves the others alone."""
         try:
+            keeper = self._keepers[DeploymentType(row["deployment_type"])]
             if row["desired_state"] == ServiceDesiredState.RUNNING:
-                await self._keep_running(row, statuses)
+                await keeper.keep(row, statuses)
             else:
-                await self._bring_to_rest(row)
+                await keeper.rest(row)
         except Exception:
             logger.exception("service was not reconciled", service_id=str(row["id"]))
             await asyncio.sleep(ROUND_SECONDS)
-
-    async def _keep_running(self, row: Record, statuses: dict[str, InstanceStatus]) -> None:
-        seen: list[Seen] = []
-        kept: set[UUID] = set()
-        for target in await service.targets(self._pool, row["workspace_id"], row["id"]):
-            instances = await self._instances.of_target(target)
-            kept.update(instance["id"] for instance in instances)
-            seen += await self._keep_target(row, target, instances, statuses)
-        for instance in await service_instance.of_service(self._pool, row["workspace_id"], row["id"]):
-            if instance["id"] not in kept:
-                await self._instances.end(instance)
-        problem = next((instance.problem for instance in seen if instance.problem), None)
-        await self._observe(row, status_of(row["status"], seen, wanted=len(seen)), problem)
-
-    async def _keep_target(
-        self, row: Record, target: Record, instances: Sequence[Record], statuses: dict[str, InstanceStatus]
-    ) -> list[Seen]:
-        seen, due = [], []
-        for instance in instances:
-            status = statuses.get(str(instance["id"]))
-            if status is not None:
-                seen.append(await self._instances.look(instance, status))
-            elif is_due(instance):
-                due.append(instance)
-            else:
-                seen.append(Seen(InstanceState.EXITED, instance["reason"]))
-        return seen + await self._start(row, target, due)
-
-    async def _start(self, row: Record, target: Record, due: Sequence[Record]) -> list[Seen]:
-        """Start instances of a target, up to the first that cannot be: the rest would meet with the same."""
-        seen: list[Seen] = []
-        try:
-            for instance in due:
-                prepared = await self._prepare(row, target)
-                await self._instances.start(instance, instance_specification(self._installation, prepared, instance))
-                seen.append(Seen(InstanceState.STARTING, instance["reason"]))
-        except START_FAILURES as failure:
-            self._prepared.pop(target["id"], None)
-            problem = drift_problem(failure) if isinstance(failure, ArtifactDrift) else None
-            for instance in due[len(seen) :]:
-                noted = await self._instances.note_failure(instance, str(failure))
-                seen.append(replace(noted, problem=problem))
-        return seen
-
-    async def _prepare(self, row: Record, target: Record) -> PreparedTarget:
-        if target["id"] in self._prepared:
-            return self._prepared[target["id"]]
-        async with self._preparations:
-            await operation.advance_subject(self._pool, row["workspace_id"], row["id"], "PREPARING", None)
-            prepared = await prepare(self._installation, target)
-        self._prepared[target["id"]] = prepared
-        await operation.advance_subject(self._pool, row["workspace_id"], row["id"], "STARTING", None)
-        return prepared
-
-    async def _bring_to_rest(self, row: Record) -> None:
-        instances = await service_instance.of_service(self._pool, row["workspace_id"], row["id"])
-        async with asyncio.TaskGroup() as group:
-            for instance in instances:
-                group.create_task(self._instances.end(instance))
-        for target in await service.targets(self._pool, row["workspace_id"], row["id"]):
-            self._prepared.pop(target["id"], None)
-        is_deleted = row["desired_state"] == ServiceDesiredState.DELETED
-        status = ServiceStatus.DELETING if is_deleted else ServiceStatus.STOPPED
-        await self._observe(row, service.Observation(status, None, None, is_deleted))
-
-    async def _observe(
-        self, row: Record, observed: service.Observation, problem: Mapping[str, object] | None = None
-    ) -> None:
-        """Write the status down where it differs, unless something else was asked of the service by now."""
-        if (row["status"], row["status_message"]) == (
-            observed.status,
-            observed.status_message,
-        ) and not observed.is_deleted:
-            return
-        async with transaction(self._pool, row["workspace_id"], ACTOR) as unit:
-            current = await service.lock(unit.connection, row["workspace_id"], row["id"])
-            if current is None or current["revision"] != row["revision"] or current["deleted_at"]:
-                return
-            await service.observe(unit.connection, row["workspace_id"], row["id"], observed)
-            await self._end_operation(unit.connection, row, observed, problem)
-            if observed.status != current["status"] or observed.is_deleted:
-                kind = "SERVICE_DELETED" if observed.is_deleted else f"SERVICE_{observed.status}"
-                unit.record(kind, row["id"], message=observed.status_message)
-            await service.notify(unit.connection, row["id"])
-
-    async def _end_operation(
-        self,
-        connection: Connection,
-        row: Record,
-        observed: service.Observation,
-        problem: Mapping[str, object] | None,
-    ) -> None:
-        if observed.status == ServiceStatus.DEPLOYING:
-            return
-        error: dict[str, object] | None = None
-        if observed.status in (ServiceStatus.FAILED, ServiceStatus.CONCERNING):
-            error = dict(problem or {"code": "SERVICE_NOT_RUNNING", "message": observed.status_message})
-        state = "FAILED" if error else "SUCCEEDED"
-        await operation.finish_subject(connection, row["workspace_id"], row["id"], state, error)
 
 
 class LeaseLost(Exception):

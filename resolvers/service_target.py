@@ -1,16 +1,17 @@
 """The versions that a service is to run, and how: what may be asked for, and the rows that come of it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from asyncpg import Record
 
 from db import model_version, service
-from resolvers import field_rule, inference_specification
+from resolvers import capacity, field_rule, size_choice
+from resolvers.capacity import Amounts
 from resolvers.deployment_blocker import deployable, deployment_blockers
 from resolvers.deployment_type import DeploymentType
-from resolvers.errors import Refusal, invalid, not_found, raise_all
+from resolvers.errors import Refusal, Refusals, invalid, not_found, raise_all
 from resolvers.installation import Installation
 from resolvers.model import find_id
 from resolvers.transaction import Transaction
@@ -20,7 +21,14 @@ INSTANCES = 20
 ENVIRONMENT_VARIABLES = 100
 ENVIRONMENT_VALUE_LENGTH = 4_000
 # Names by which package code could be made to load something else than what was imported.
-RESERVED_ENVIRONMENT = re.compile(r"(LD_|PYTHON|MODELYARD_).*|PATH|HOME|DATABASE_URL|OBJECT_STORE_URL", re.ASCII)
+RESERVED_ENVIRONMENT = re.compile(
+    r"(LD_|PYTHON|MODELYARD_).*|PATH|HOME|DATABASE_URL|OBJECT_STORE_URL|ENGINE_URL", re.ASCII
+)
+# Words of names by which people call what nobody else may see (modelarts_03_0082: no sensitive data in envs).
+SECRET_ENVIRONMENT = re.compile(
+    r"(.*_)?(PASSWORD|PASSWD|PWD|PASSPHRASE|SECRETS?|TOKEN|CREDENTIALS?|(API|ACCESS|PRIVATE|SECRET)_?KEY)(_.*)?",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,7 @@ class Target:
     inference_specification: str | None
     instance_count: int
     environment: Sequence[EnvironmentVariable]
+    custom_specification: Amounts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +75,8 @@ async def resolve_targets(
             found[position] = await resolve_target(
                 installation, unit, target, deployment_type=DeploymentType.REAL_TIME, pool=pool, path=path
             )
-        except Refusal as refusal:
-            refused.append(refusal)
+        except Refusals as refusals_of_target:
+            refused += refusals_of_target.refusals
     if len({target.version["model_id"] for target in found.values()}) > 1:
         refused.append(invalid("The versions of one service are all of one model.", path=["targets"]))
     if len({target.row.model_version_id for target in found.values()}) < len(found):
@@ -85,18 +94,20 @@ async def resolve_target(
     pool: Record | None,
     path: Sequence[str],
 ) -> ResolvedTarget:
-    """One version that is to be deployed, held till the end of the transaction. Raises Refusal."""
-    version = await _deployable_version(
-        installation, unit, target, deployment_type=deployment_type, path=[*path, "modelVersion"]
-    )
-    size, warnings = await inference_specification.chosen(
-        installation,
-        unit,
-        target.inference_specification,
-        version=version,
-        pool=pool,
-        deployment_type=deployment_type,
-        path=[*path, "inferenceSpecification"],
+    """One version that is to be deployed, held till the end of the transaction. Raises Refusals.
+
+    `pool` is None where no pool bounds it.
+    """
+    wanted, refused = await size_choice.asked(installation, unit, target, path=path)
+    try:
+        version = await _deployable_version(
+            installation, unit, target, deployment_type=deployment_type, path=[*path, "modelVersion"]
+        )
+    except Refusal as refusal:
+        raise Refusals([*refused, refusal]) from refusal
+    raise_all(refused)
+    size, warnings = size_choice.chosen(
+        installation, wanted, version=version, pool=pool, deployment_type=deployment_type
     )
     row = service.NewTarget(
         version["id"],
@@ -142,7 +153,20 @@ def target_violations(target: Target, *, path: Sequence[str]) -> list[Refusal]:
         refusals.append(invalid("A weight is 0 to 100.", path=[*path, "weight"]))
     if not 1 <= target.instance_count <= INSTANCES:
         refusals.append(invalid(f"A target has 1 to {INSTANCES} instances.", path=[*path, "instanceCount"]))
-    return refusals + _environment_violations(target.environment, path=[*path, "environment"])
+    return [
+        *refusals,
+        *_size_violations(target, path=path),
+        *_environment_violations(target.environment, path=[*path, "environment"]),
+    ]
+
+
+def _size_violations(target: Target, *, path: Sequence[str]) -> Iterator[Refusal]:
+    if target.custom_specification is None:
+        return
+    here = [*path, "customInferenceSpecification"]
+    yield from capacity.size_violations(target.custom_specification, path=here)
+    if target.inference_specification is not None:
+        yield invalid("Give inferenceSpecification or customInferenceSpecification, not both.", path=here)
 
 
 def _environment_violations(environment: Sequence[EnvironmentVariable], *, path: Sequence[str]) -> list[Refusal]:
@@ -156,6 +180,8 @@ def _environment_violations(environment: Sequence[EnvironmentVariable], *, path:
             refusals.append(invalid("An environment variable's name has letters, digits and _.", path=[*here, "name"]))
         elif RESERVED_ENVIRONMENT.fullmatch(variable.name):
             refusals.append(invalid(f"{variable.name} is set by the server.", path=[*here, "name"]))
+        elif SECRET_ENVIRONMENT.fullmatch(variable.name):
+            refusals.append(_secret(variable.name, path=[*here, "name"]))
         if variable.name in names[:position]:
             refusals.append(invalid(f"{variable.name} is given twice.", path=[*here, "name"]))
         if len(variable.value) > ENVIRONMENT_VALUE_LENGTH or "\0" in variable.value:
@@ -163,3 +189,11 @@ def _environment_violations(environment: Sequence[EnvironmentVariable], *, path:
                 invalid(f"A value has at most {ENVIRONMENT_VALUE_LENGTH} characters.", path=[*here, "value"])
             )
     return refusals
+
+
+def _secret(name: str, *, path: Sequence[str]) -> Refusal:
+    return invalid(
+        f"{name} is named as a secret is, and everybody who sees the service sees its environment.",
+        path=path,
+        hint="Have the package read its secrets from elsewhere. If it is none, name it otherwise.",
+    )

@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
 
 from artifacts.folder_store import FolderStore
 from artifacts.object_store import StoreError
@@ -20,19 +21,21 @@ from gql.schema import Schema
 from resolvers.installation import DEFAULT_STORE, Installation
 from server.admission import Admission
 from server.build import public_url
+from server.edge_agent_file import AgentFile
+from server.edge_api import EdgeApi
 from server.gateway import Gateway
 from server.graphiql import GraphiQL
 from server.graphiql_build import GraphiQLFolders
 from server.graphql_view import GraphQLView
 from server.health import NotReady, Readiness, health_routes
 from server.metrics import metrics_route
+from server.prediction_front import PREDICTIONS_PATH, PredictionFront
 from server.predictor import GatewayPredictor
 from server.settings import CHECKOUT, Placement, Settings
 from server.sign_in import ContextOfRequest, TokenSignIn
 from server.sign_in_cache import SignInCache
 from server.storage import storage_routes
 
-PREDICTIONS_PATH = "/v1/infers"
 GRAPHQL_PATH = "/graphql"
 EXPOSED_HEADERS = ("x-request-id", "etag", "retry-after")
 
@@ -54,6 +57,11 @@ class ApiParts(Parts):
     schema: Schema
 
 
+def predictions_url(settings: Settings) -> str:
+    """The address below which services are asked."""
+    return f"{settings.gateway_public_url or public_url(settings)}{PREDICTIONS_PATH}"
+
+
 def limits_of(settings: Settings) -> Limits:
     """The bounds on one GraphQL operation as the settings have them."""
     return Limits(
@@ -73,19 +81,24 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def build_app(parts: ApiParts) -> Starlette:
+def build_app(parts: ApiParts) -> ASGIApp:
     """The API, with predictions where the gateway is embedded."""
-    routes = [*_graphql_routes(parts), *_storage_routes(parts), *_common_routes(parts)]
+    edge = EdgeApi(parts.installation, AgentFile(CHECKOUT))
+    routes = [*_graphql_routes(parts), *_storage_routes(parts), *edge.routes(), *_common_routes(parts)]
     if parts.settings.gateway is Placement.EMBEDDED:
-        # Routes are tried in order, and predictions are most of the traffic.
-        routes.insert(0, Mount(PREDICTIONS_PATH, parts.gateway))
+        return _with_predictions(parts, routes)
     return Starlette(routes=routes, middleware=_middleware(parts.settings))
 
 
-def build_gateway_app(parts: Parts) -> Starlette:
+def build_gateway_app(parts: Parts) -> ASGIApp:
     """Predictions alone."""
-    routes = [Mount(PREDICTIONS_PATH, parts.gateway), *_common_routes(parts)]
-    return Starlette(routes=routes, middleware=_middleware(parts.settings))
+    return _with_predictions(parts, _common_routes(parts))
+
+
+def _with_predictions(parts: Parts, routes: Sequence[BaseRoute]) -> ASGIApp:
+    middleware = _middleware(parts.settings)
+    app = Starlette(routes=[Mount(PREDICTIONS_PATH, parts.gateway), *routes], middleware=middleware)
+    return app if middleware else PredictionFront(parts.gateway, app)
 
 
 def _common_routes(parts: Parts) -> Sequence[BaseRoute]:
@@ -101,7 +114,7 @@ def _graphql_routes(parts: ApiParts) -> Sequence[BaseRoute]:
     contexts = ContextOfRequest(
         parts.installation,
         GatewayPredictor(parts.gateway),
-        predictions_url=f"{settings.gateway_public_url or public_url(settings)}{PREDICTIONS_PATH}",
+        predictions_url=predictions_url(settings),
         limits=limits,
         explain=settings.explain,
     )

@@ -1,8 +1,9 @@
 """What a started server tells whoever started it."""
 
 from gql.identifier import Prefix
-from server.app import GRAPHQL_PATH, PREDICTIONS_PATH
+from server.app import GRAPHQL_PATH
 from server.build import public_url
+from server.prediction_front import PREDICTIONS_PATH
 from server.settings import Placement, Settings
 
 

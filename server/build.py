@@ -94,14 +94,22 @@ def _rules(settings: Settings) -> Rules:
         upload_expires_seconds=settings.upload_expires_seconds,
         prediction_timeout_seconds=settings.prediction_timeout_seconds,
         prediction_max_body_bytes=settings.prediction_max_body_bytes,
+        deployment_timeout_seconds=settings.deployment_timeout_seconds,
         worker_operations=settings.worker_operations,
         operation_attempts=settings.operation_attempts,
         restore_days=settings.restore_days,
+        log_days=settings.log_days,
+        metric_days=settings.metric_days,
         unused_file_seconds=settings.unused_file_seconds,
         unused_environment_seconds=settings.unused_environment_seconds,
         runtime_map=_runtime_map(settings.runtime_map),
         trusted_keys=_trusted_keys(settings.signing_keys),
         signature_policy=settings.signature_policy,
+        server_url=public_url(settings),
+        edge_sync_seconds=settings.edge_sync_seconds,
+        edge_node_lost_seconds=settings.edge_node_lost_seconds,
+        shared_pool_cpu_count=settings.shared_pool_cpu_count,
+        shared_pool_memory_bytes=settings.shared_pool_memory_bytes,
     )
 
 

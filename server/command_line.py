@@ -70,6 +70,16 @@ def gateway() -> None:
         serve_gateway(settings)
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def edge_agent(context: typer.Context) -> None:
+    """Run another server's edge services on this machine; `edge-agent --help` lists its options."""
+    from edge.process import main as run_agent
+
+    raise typer.Exit(run_agent(context.args))
+
+
 @app.command()
 def migrate() -> None:
     """Bring the database's schema up to date, and say what was applied."""

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
-from aiohttp import ClientResponse
-
+from server.instance_connection import InstanceConnection
 from server.prediction_body import BUFFERED_BYTES, Body, in_parts
 from server.prediction_header import Headers
 from server.prediction_refusal import PredictionRefused, RefusalCode, body_too_large
+from server.service_policy import Limits
 
 
 class Prediction(NamedTuple):
@@ -26,9 +26,9 @@ class Insider:
 
     is_to_blame = False
 
-    def __init__(self, body: bytes, *, max_bytes: int) -> None:
+    def __init__(self, body: bytes, *, limits: Limits) -> None:
         self._body = body
-        self._max_bytes = max_bytes
+        self.limits = limits
         self._answer: Prediction | None = None
 
     @property
@@ -37,19 +37,19 @@ class Insider:
         return self._answer
 
     async def read_body(self, limit: asyncio.Timeout) -> Callable[[], Body]:
-        if len(self._body) > self._max_bytes:
-            raise body_too_large(self._max_bytes)
+        if len(self._body) > self.limits.max_body_bytes:
+            raise body_too_large(self.limits.max_body_bytes)
         is_short = len(self._body) <= BUFFERED_BYTES
         return lambda: self._body if is_short else in_parts(self._body)
 
-    async def take(self, response: ClientResponse, headers: Headers) -> None:
+    async def take(self, response: InstanceConnection, headers: Headers) -> None:
         chunks, size = [], 0
-        async for chunk in response.content.iter_any():
+        async for chunk in response.parts():
             chunks.append(chunk)
             size += len(chunk)
-            if size > self._max_bytes:
+            if size > self.limits.max_body_bytes:
                 raise PredictionRefused(
-                    RefusalCode.INSTANCE_FAILED, f"The answer is longer than {self._max_bytes} bytes."
+                    RefusalCode.INSTANCE_FAILED, f"The answer is longer than {self.limits.max_body_bytes} bytes."
                 )
         text = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
         self._answer = Prediction(response.status, text, b"".join(chunks))

@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
-from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
+import time
 
-from server.instance_connector import connector_for
+from server.instance_connection import InstanceConnection
+from server.instance_connector import address_of
 from server.route import Instance
+
+# Below the 5 s after which uvicorn closes an idle connection: a request must not meet a connection that is going away.
+KEEPALIVE_SECONDS = 2.0
+
+
+class InstanceUnreachable(Exception):
+    """No connection could be made, so that no byte was sent."""
 
 
 class Link:
     """The connections to one instance, and how busy they are."""
 
-    __slots__ = ("base_url", "in_flight", "instance", "last_turn", "session")
+    __slots__ = ("_idle", "address", "in_flight", "instance", "last_turn")
 
-    def __init__(self, instance: Instance, *, connections: int) -> None:
+    def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.in_flight = 0
         self.last_turn = 0
-        self.base_url, connector = connector_for(instance.address, connections=connections)
-        self.session = ClientSession(
-            connector=connector,
-            cookie_jar=DummyCookieJar(),
-            auto_decompress=False,
-            timeout=ClientTimeout(total=None),
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-        )
+        self.address = address_of(instance.address)
+        self._idle: list[tuple[float, InstanceConnection]] = []
+
+    async def connect(self) -> InstanceConnection:
+        """A connection that was used a moment ago, or a new one. Raises InstanceUnreachable."""
+        deadline = time.monotonic() - KEEPALIVE_SECONDS
+        while self._idle:
+            used_at, connection = self._idle.pop()
+            if used_at > deadline and connection.is_open:
+                return connection
+            connection.abort()
+        try:
+            return await self.address.open()
+        except OSError as error:
+            raise InstanceUnreachable(str(error)) from error
+
+    def give_back(self, connection: InstanceConnection) -> None:
+        """Keep a connection for the next request where that is possible."""
+        if connection.is_reusable:
+            self._idle.append((time.monotonic(), connection))
+        else:
+            connection.abort()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        for _, connection in self._idle:
+            connection.abort()
+        self._idle.clear()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 BUFFERED_BYTES = 1 << 20
 PART_BYTES = 1 << 16
 
-Body = bytes | AsyncIterator[bytes] | None
+Body = bytes | AsyncIterator[bytes]
 
 
 async def in_parts(body: bytes) -> AsyncIterator[bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from secrets import token_hex
 
-from aiohttp import ClientResponse
 from starlette.types import Scope
 
 from server.client_address import Forwarded
@@ -40,13 +39,13 @@ class RequestHead:
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
-        self.passed: list[tuple[str, str]] = []
+        self.passed: Headers = []
         self.held: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             if name in HELD_REQUEST_HEADERS:
                 self.held[name] = self.held[name] + b", " + value if name in self.held else value
             else:
-                self.passed.append((name.decode("latin-1"), value.decode("utf-8", "replace")))
+                self.passed.append((name, value))
         given = self.held.get(b"x-request-id", b"")
         self.request_id = given.decode() if REQUEST_ID.fullmatch(given) else token_hex(16)
 
@@ -55,26 +54,27 @@ class RequestHead:
         value = self.held.get(b"content-length")
         return int(value) if value is not None and value.isdigit() else None
 
-    def for_instance(self, forwarded: Forwarded) -> list[tuple[str, str]]:
+    def for_instance(self, forwarded: Forwarded) -> Headers:
         named = _named_by_connection(self.held.get(b"connection", b""))
         headers = [header for header in self.passed if header[0] not in named] if named else self.passed
-        headers += [("x-request-id", self.request_id), ("x-forwarded-proto", forwarded.scheme)]
+        headers.append((b"x-request-id", self.request_id.encode()))
+        headers.append((b"x-forwarded-proto", forwarded.scheme.encode()))
         if forwarded.hops:
-            headers.append(("x-forwarded-for", forwarded.hops))
+            headers.append((b"x-forwarded-for", forwarded.hops.encode("latin-1")))
         length = self.content_length
         if length is not None and length > BUFFERED_BYTES:
-            headers.append(("content-length", str(length)))
+            headers.append((b"content-length", b"%d" % length))
         return headers
 
 
-def answered_headers(response: ClientResponse) -> Headers:
-    lowered = [(name.lower(), value) for name, value in response.raw_headers]
-    passed = [header for header in lowered if header[0] not in HELD_RESPONSE_HEADERS]
-    named = _named_by_connection(b",".join([value for name, value in lowered if name == b"connection"]))
-    return [header for header in passed if header[0].decode("latin-1") not in named] if named else passed
+def answered_headers(given: Headers) -> Headers:
+    """Those of an instance's answer, with names in lower case, that are passed back."""
+    passed = [header for header in given if header[0] not in HELD_RESPONSE_HEADERS]
+    named = _named_by_connection(b",".join([value for name, value in given if name == b"connection"]))
+    return [header for header in passed if header[0] not in named] if named else passed
 
 
-def _named_by_connection(value: bytes) -> frozenset[str]:
+def _named_by_connection(value: bytes) -> frozenset[bytes]:
     if value.lower() in (b"", b"keep-alive", b"close"):
         return frozenset()
-    return frozenset(name.strip().lower() for name in value.decode("latin-1").split(","))
+    return frozenset(name.strip().lower() for name in value.split(b","))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -11,8 +14,10 @@ class RefusalCode(StrEnum):
     UNAUTHENTICATED = "UNAUTHENTICATED"
     SERVICE_NOT_FOUND = "SERVICE_NOT_FOUND"
     PATH_REFUSED = "PATH_REFUSED"
+    INVALID_INPUT = "INVALID_INPUT"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     BODY_TOO_SLOW = "BODY_TOO_SLOW"
+    TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
     SERVICE_NOT_READY = "SERVICE_NOT_READY"
     SERVICE_BUSY = "SERVICE_BUSY"
     INSTANCE_FAILED = "INSTANCE_FAILED"
@@ -24,8 +29,10 @@ STATUS_OF = {
     RefusalCode.UNAUTHENTICATED: 401,
     RefusalCode.SERVICE_NOT_FOUND: 404,
     RefusalCode.PATH_REFUSED: 400,
+    RefusalCode.INVALID_INPUT: 400,
     RefusalCode.BODY_TOO_LARGE: 413,
     RefusalCode.BODY_TOO_SLOW: 408,
+    RefusalCode.TOO_MANY_REQUESTS: 429,
     RefusalCode.SERVICE_NOT_READY: 503,
     RefusalCode.SERVICE_BUSY: 503,
     RefusalCode.INSTANCE_FAILED: 502,
@@ -34,14 +41,42 @@ STATUS_OF = {
 }
 
 
+# Of what a service's own limits and checks refuse, its owner is shown the count.
+COUNTED = frozenset(
+    {
+        RefusalCode.INVALID_INPUT,
+        RefusalCode.BODY_TOO_LARGE,
+        RefusalCode.BODY_TOO_SLOW,
+        RefusalCode.TOO_MANY_REQUESTS,
+        RefusalCode.SERVICE_BUSY,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InputProblem:
+    """What is wrong at one place of a JSON body; `pointer` is as in RFC 6901, the empty one is the whole."""
+
+    pointer: str
+    message: str
+
+
 class PredictionRefused(Exception):
     """The gateway's own answer instead of an instance's; `str()` is one sentence for the caller."""
 
-    def __init__(self, code: RefusalCode, message: str, *, retry_after_seconds: int | None = None) -> None:
+    def __init__(
+        self,
+        code: RefusalCode,
+        message: str,
+        *,
+        retry_after_seconds: int | None = None,
+        problems: Sequence[InputProblem] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.status = STATUS_OF[code]
         self.retry_after_seconds = retry_after_seconds
+        self.problems = problems
 
 
 def no_such_service() -> PredictionRefused:
@@ -65,7 +100,27 @@ def body_too_large(max_bytes: int) -> PredictionRefused:
 
 
 def body_too_slow(timeout_seconds: float) -> PredictionRefused:
-    return PredictionRefused(RefusalCode.BODY_TOO_SLOW, f"No part of the body came for {timeout_seconds:g} s.")
+    return PredictionRefused(
+        RefusalCode.BODY_TOO_SLOW, f"The body stopped coming, or came too slowly, for {timeout_seconds:g} s."
+    )
+
+
+def too_many_requests(requests_per_second: float, wait_seconds: float) -> PredictionRefused:
+    return PredictionRefused(
+        RefusalCode.TOO_MANY_REQUESTS,
+        f"The service takes {requests_per_second:g} requests a second.",
+        retry_after_seconds=max(1, math.ceil(wait_seconds)),
+    )
+
+
+def invalid_input(problems: Sequence[InputProblem]) -> PredictionRefused:
+    message = "The body is not what the model declares: see problems."
+    return PredictionRefused(RefusalCode.INVALID_INPUT, message, problems=problems)
+
+
+def too_large_to_check(max_bytes: int) -> PredictionRefused:
+    message = f"The service checks what it is sent, and checks no body longer than {max_bytes} bytes."
+    return PredictionRefused(RefusalCode.BODY_TOO_LARGE, message)
 
 
 def instance_failed() -> PredictionRefused:

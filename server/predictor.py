@@ -25,7 +25,8 @@ class GatewayPredictor:
                 content_type=content_type,
             )
         except PredictionRefused as refusal:
-            return Answer(refusal.status, "application/json", orjson.dumps({"message": str(refusal)}), None)
+            told = {"message": str(refusal), "problems": refusal.problems}
+            return Answer(refusal.status, "application/json", orjson.dumps(told), None)
         headers = dict(prediction.headers)
         version = headers.get(VERSION_HEADER.decode())
         return Answer(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import uvicorn
 import uvloop
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from db.failure import MappingFailure
 from db.listener import Listener
@@ -19,7 +19,7 @@ from gql import mapping_check
 from gql.schema import Schema, build_schema
 from resolvers import workspace
 from resolvers.installation import Installation
-from server.app import ApiParts, Parts, build_app, build_gateway_app, limits_of
+from server.app import ApiParts, Parts, build_app, build_gateway_app, limits_of, predictions_url
 from server.background import kept_running
 from server.background import work as do_work
 from server.banner import print_banner
@@ -31,8 +31,10 @@ from server.gateway import Gateway
 from server.kept_file import default_token
 from server.listener import open_listener
 from server.log import configure_log
-from server.metrics import PredictionMetrics
-from server.route_source import StoredRoutes
+from server.prediction_metrics import PredictionMetrics
+from server.prediction_minute import MinuteTallies
+from server.prediction_minute_store import StoredMinutes
+from server.route_source import StoredApis, StoredRoutes
 from server.settings import Placement, Settings
 from server.sign_in import TokenSignIn
 
@@ -79,7 +81,7 @@ async def _serve(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Starlette]:
+async def running(settings: Settings) -> AsyncIterator[ASGIApp]:
     """The API's application with everything behind it at work, for whoever serves it. Raises StartFailure."""
     async with assembled(settings) as parts:
         yield build_app(parts)
@@ -147,23 +149,30 @@ async def _foundation(settings: Settings, *, dies_with_server: bool) -> AsyncIte
 @asynccontextmanager
 async def _gateway(base: Foundation) -> AsyncIterator[Parts]:
     registry = CollectorRegistry()
+    pool = base.installation.pool
+    minutes = MinuteTallies(StoredMinutes(pool))
+    metrics = PredictionMetrics(registry, minutes=minutes)
     with base.listener.subscription("modelyard_service") as asked:
         gateway = Gateway(
-            StoredRoutes(base.installation.pool, asked),
-            TokenSignIn(base.installation.pool),
-            metrics=PredictionMetrics(registry),
+            StoredRoutes(pool, asked),
+            TokenSignIn(pool),
+            metrics=metrics,
+            apis=StoredApis(pool),
+            predictions_url=predictions_url(base.settings),
             timeout_seconds=base.settings.prediction_timeout_seconds,
             max_body_bytes=base.settings.prediction_max_body_bytes,
             trusted_proxies=TrustedProxies(base.settings.trusted_proxies),
         )
         await gateway.open()
         try:
-            yield Parts(base.settings, base.installation, gateway, registry)
+            async with _beside(minutes.follow(metrics.under_way)):
+                yield Parts(base.settings, base.installation, gateway, registry)
         finally:
             await gateway.close()
+            await minutes.close()
 
 
-async def _answer(settings: Settings, app: Starlette, announce: Callable[[], None]) -> None:
+async def _answer(settings: Settings, app: ASGIApp, announce: Callable[[], None]) -> None:
     """Answer requests until a signal."""
     listening = open_listener(settings.host, settings.port)
     _begin_collections()
@@ -214,7 +223,7 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-def configuration(app: Starlette) -> uvicorn.Config:
+def configuration(app: ASGIApp) -> uvicorn.Config:
     """How uvicorn serves an application of ours."""
     return uvicorn.Config(
         app,

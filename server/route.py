@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
+
+from server.service_policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A service (`svc_…`) as stored: whose it is, its status and where its versions run."""
+    """A service (`svc_…`) as stored: whose it is, its status, where its versions run, and what it asks of us."""
 
     service_id: str
     workspace_id: UUID
     status: str
     targets: tuple[Target, ...]
+    name: str = ""
+    policy: Policy = field(default_factory=Policy)
 
 
 class RouteSource(Protocol):

@@ -1,4 +1,4 @@
-"""The routes to services, as their rows say."""
+"""The routes to services and what their versions declare, as the rows say."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,10 +8,12 @@ from uuid import UUID
 from asyncpg import Record
 from graphql import GraphQLError
 
-from db import service
+from db import model_version, service
 from db.connection import Pool
 from gql.identifier import Prefix, decode, encode
+from server.declared_api import Api
 from server.route import Instance, Route, Target
+from server.service_policy import Policy
 
 
 class StoredRoutes:
@@ -37,6 +39,17 @@ class StoredRoutes:
         self._asked.clear()
 
 
+class StoredApis:
+    """What versions declare, as their rows say."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def apis_of(self, workspace_id: UUID, version_id: str) -> Sequence[Api]:
+        row = await model_version.find(self._pool, workspace_id, decode(Prefix.MODEL_VERSION, version_id))
+        return row["apis"] if row is not None else ()
+
+
 def _routes(rows: Sequence[Record]) -> list[Route]:
     return [_route(key, list(group)) for key, group in groupby(rows, key=lambda row: row["id"])]
 
@@ -48,6 +61,19 @@ def _route(key: UUID, rows: Sequence[Record]) -> Route:
         workspace_id=rows[0]["workspace_id"],
         status=rows[0]["status"],
         targets=tuple(_target(version_id, weight, list(group)) for (version_id, weight), group in targets),
+        name=rows[0]["name"],
+        policy=_policy(rows[0]),
+    )
+
+
+def _policy(row: Record) -> Policy:
+    return Policy(
+        is_public=row["access"] == "PUBLIC",
+        max_body_bytes=row["max_body_bytes"],
+        timeout_seconds=row["timeout_seconds"],
+        requests_per_second=row["requests_per_second"],
+        request_burst=row["request_burst"],
+        checks_inputs=row["checks_inputs"],
     )
 
 

@@ -60,14 +60,12 @@ class RouteTable:
         source: RouteSource,
         *,
         random: Random,
-        connections_per_instance: int,
-        on_swap: Callable[[Collection[str]], None],
+        on_swap: Callable[[Collection[Route]], None],
         refresh_seconds: float = 5.0,
         oldest_seconds: float = 30.0,
     ) -> None:
         self._source = source
         self._random = random
-        self._connections = connections_per_instance
         self._on_swap = on_swap
         self._refresh_seconds = refresh_seconds
         self._oldest_seconds = oldest_seconds
@@ -78,15 +76,19 @@ class RouteTable:
         self._read_at = float("-inf")
         self._asked: LookupCache[Route | None] = LookupCache(lifetime_seconds=0.2, capacity=1024)
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the table is young enough to be believed."""
+        return time.monotonic() - self._read_at < self._oldest_seconds
+
     def known(self, service_id: str) -> Entry | None:
-        """The service's entry, unless it is unknown or the table too old to be believed."""
-        is_fresh = time.monotonic() - self._read_at < self._oldest_seconds
-        return self._entries.get(service_id) if is_fresh else None
+        """The service's entry, unless it is unknown or the table too old."""
+        return self._entries.get(service_id) if self.is_fresh else None
 
     async def find(self, service_id: str) -> Entry | None:
         """The service's entry, asked for by itself."""
         route = await self._asked.get(service_id, lambda: self._source.route(service_id))
-        await self._admit(service_id, route)
+        self._admit(service_id, route)
         return self._entries.get(service_id)
 
     def draw(self, entry: Entry, *, failed: Draw | None = None) -> Draw | None:
@@ -104,7 +106,7 @@ class RouteTable:
         async with asyncio.timeout(self._refresh_seconds):
             routes = await self._source.routes()
         self._read_at = time.monotonic()
-        await self._swap(routes)
+        self._swap(routes)
 
     async def follow(self) -> None:
         """Refresh on each change, and at least every `refresh_seconds`, until cancelled."""
@@ -117,9 +119,9 @@ class RouteTable:
                 log.warning("routes not refreshed", error=repr(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         for link in {*self._links.values(), *self._retired}:
-            await link.session.close()
+            link.close()
         self._entries, self._links = {}, {}
         self._retired.clear()
 
@@ -128,15 +130,15 @@ class RouteTable:
             async with asyncio.timeout(self._refresh_seconds):
                 await self._source.changed()
 
-    async def _admit(self, service_id: str, route: Route | None) -> None:
+    def _admit(self, service_id: str, route: Route | None) -> None:
         """Put one route, read by itself, in the place of what the table says of its service and addresses."""
         known = self._entries.get(service_id)
         if (known.route if known is not None else None) == route:
             return
         others = [entry.route for entry in self._entries.values() if entry.route.service_id != service_id]
-        await self._swap(others if route is None else [*_without_claims(others, route), route])
+        self._swap(others if route is None else [*_without_claims(others, route), route])
 
-    async def _swap(self, routes: Collection[Route]) -> None:
+    def _swap(self, routes: Collection[Route]) -> None:
         disputed = _disputed_addresses(routes)
         if disputed:
             log.error("instance addresses claimed by several workspaces", addresses=sorted(disputed))
@@ -144,8 +146,8 @@ class RouteTable:
         entries = {route.service_id: self._entry(route, links=links, disputed=disputed) for route in routes}
         self._retired.update(self._links[instance] for instance in self._links.keys() - links.keys())
         self._entries, self._links = entries, links
-        self._on_swap(entries.keys())
-        await self._close_finished()
+        self._on_swap(routes)
+        self._close_finished()
 
     def _entry(self, route: Route, *, links: dict[Instance, Link], disputed: Collection[str]) -> Entry:
         choices = []
@@ -153,15 +155,15 @@ class RouteTable:
             usable = [instance for instance in target.instances if instance.address not in disputed]
             if target.weight > 0 and usable:
                 for instance in usable:
-                    links[instance] = self._links.get(instance) or Link(instance, connections=self._connections)
+                    links[instance] = self._links.get(instance) or Link(instance)
                 choices.append(Choice(target, tuple(links[instance] for instance in usable)))
         return Entry(route, tuple(choices))
 
-    async def _close_finished(self) -> None:
+    def _close_finished(self) -> None:
         finished = {link for link in self._retired if link.in_flight == 0}
         self._retired -= finished
         for link in finished:
-            await link.session.close()
+            link.close()
 
     def _draw_by_weight(self, choices: Sequence[Choice]) -> Choice:
         point = self._random.random() * sum(choice.target.weight for choice in choices)

@@ -218,6 +218,15 @@ class Settings(BaseSettings):
     restore_days: int = Field(
         default=30, ge=0, le=3650, description="For how many days a deleted version of a model can be restored."
     )
+    log_days: int = Field(
+        default=14,
+        ge=1,
+        le=3650,
+        description="For how many days what services print is kept; of each service 10,000 lines at most.",
+    )
+    metric_days: int = Field(
+        default=30, ge=1, le=3650, description="For how many days is kept how services' predictions went."
+    )
 
     engine_url: str = Field(
         default="local", validation_alias="ENGINE_URL", description="Where services run; `local` is this host."
@@ -229,6 +238,24 @@ class Settings(BaseSettings):
     prediction_timeout_seconds: float = Field(default=40.0, gt=0, description="Longest that one prediction may take.")
     prediction_max_body_bytes: int = Field(
         default=12 * MEBIBYTE, ge=1024, description="Largest body of one prediction."
+    )
+    deployment_timeout_seconds: float = Field(
+        default=1200.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="After this long a deployment has failed (180 to 7200 is sensible); it is tried on.",
+    )
+    shared_pool_cpu_count: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Processors that services in the shared pool may take, of all workspaces; unbounded where not set.",
+    )
+    shared_pool_memory_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**53,
+        description="Memory that services in the shared pool may take, of all workspaces; unbounded where not set.",
     )
     build_timeout_seconds: float = Field(
         default=1800.0, gt=0, description="Longest that building one environment may take."
@@ -246,6 +273,13 @@ class Settings(BaseSettings):
     )
     allow_gpu_packages: bool = Field(
         default=False, description="Let environments contain CUDA's packages (several GB)."
+    )
+
+    edge_sync_seconds: float = Field(
+        default=5.0, ge=0.2, le=3600, description="How often the agent of an edge node reports and asks what to do."
+    )
+    edge_node_lost_seconds: float = Field(
+        default=60.0, gt=0, description="How long an edge node may be silent before it is UNCONNECTED."
     )
 
     worker: Placement = Field(

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import aiohttp
 from prometheus_client import CollectorRegistry
@@ -15,11 +16,12 @@ from starlette.routing import Mount
 from yarl import URL
 
 from server.gateway import Gateway
-from server.metrics import PredictionMetrics
+from server.prediction_front import PREDICTIONS_PATH, PredictionFront
+from server.prediction_metrics import PredictionMetrics
 from server.route import Instance, Route
 from tests.deadline import eventually
 from tests.replica import MIB, Replica
-from tests.routes import Routes, Tokens, service, target
+from tests.routes import Apis, Routes, Tokens, service, target
 from tests.serving import serving
 
 SIGNED_IN = {"authorization": "Bearer ours"}
@@ -32,6 +34,7 @@ class House:
     directory: Path
     routes: Routes
     tokens: Tokens
+    apis: Apis
     registry: CollectorRegistry
     gateway: Gateway
     stack: AsyncExitStack
@@ -46,10 +49,10 @@ class House:
         replica.server = await self.stack.enter_async_context(serving(replica, listener))
         return replica, Instance(id=f"ins_{name}", address=f"unix:{path}")
 
-    async def one(self) -> Replica:
-        """One service with one replica."""
+    async def one(self, **policy: Any) -> Replica:
+        """One service with one replica; `policy` are fields of Policy."""
         replica, instance = await self.replica("a")
-        await self.route(instance)
+        await self.swap(service("svc_one", targets=[target("ver_1", 100, instance)], **policy))
         return replica
 
     async def route(self, *instances: Instance) -> None:
@@ -71,12 +74,14 @@ class House:
 
 @asynccontextmanager
 async def house(**options: object) -> AsyncIterator[House]:
-    routes, tokens, registry = Routes(), Tokens(), CollectorRegistry()
+    routes, tokens, apis, registry = Routes(), Tokens(), Apis(), CollectorRegistry()
     settings = {
         "timeout_seconds": 20.0,
         "max_body_bytes": 4 * MIB,
         "random": Random(7),
         "instance_header": "x-instance",
+        "apis": apis,
+        "predictions_url": "https://models.example/v1/infers",
     }
     gateway = Gateway(routes, tokens, metrics=PredictionMetrics(registry), **(settings | options))  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
@@ -85,11 +90,12 @@ async def house(**options: object) -> AsyncIterator[House]:
         await gateway.open()
         stack.push_async_callback(gateway.close)
         listener = socket.create_server(("127.0.0.1", 0))
-        await stack.enter_async_context(serving(Starlette(routes=[Mount("/v1/infers", gateway)]), listener))
+        app = PredictionFront(gateway, Starlette(routes=[Mount(PREDICTIONS_PATH, gateway)]))
+        await stack.enter_async_context(serving(app, listener))
         limit = aiohttp.ClientTimeout(total=30)
         client = await stack.enter_async_context(aiohttp.ClientSession(timeout=limit, auto_decompress=False))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/infers"
-        yield House(directory, routes, tokens, registry, gateway, stack, client, url)
+        yield House(directory, routes, tokens, apis, registry, gateway, stack, client, url)
 
 
 async def refusal(response: aiohttp.ClientResponse) -> tuple[int, str]:

@@ -189,11 +189,12 @@ JOIN model_version
 SERVICES = """
 INSERT INTO service (
     id, workspace_id, name, description, deployment_type, desired_state, status, status_message, progress, revision,
-    last_configuration_number, created_at, created_by, deleted_at
+    last_configuration_number, routed_configuration_number, resource_pool_id, created_at, created_by, deleted_at
 )
 SELECT pg_temp.seeded_id('service', $1, number), $1, 'service-' || lpad(number::text, 6, '0'),
     CASE WHEN number % 2 = 0 THEN 'Answers the cameras of line ' || number || '.' END, 'REAL_TIME',
-    CASE WHEN number % 10 = 0 THEN 'DELETED' ELSE 'STOPPED' END, 'STOPPED', NULL, 1, 1 + number % 5, 1,
+    CASE WHEN number % 10 = 0 THEN 'DELETED' ELSE 'STOPPED' END, 'STOPPED', NULL, 1, 1 + number % 5, 1, 1,
+    (SELECT id FROM resource_pool WHERE workspace_id = $1 AND kind = 'SHARED'),
     pg_temp.moment(number), pg_temp.chosen(number, 'ci', 'anna', 'bo'),
     CASE WHEN number % 10 = 0 THEN pg_temp.moment(number) + interval '1 day' END
 FROM generate_series(1::bigint, $2) AS number
@@ -207,11 +208,11 @@ FROM generate_series(1::bigint, $2) AS number
 SERVICE_TARGETS = """
 INSERT INTO service_target (
     id, workspace_id, service_configuration_id, model_version_id, position, weight, inference_specification,
-    instance_count, environment
+    cpu_count, memory_bytes, instance_count, environment
 )
 SELECT pg_temp.seeded_id('target', $1, number * 2 + position), $1, pg_temp.seeded_id('configuration', $1, number),
     pg_temp.seeded_id('version', $1, 1 + (number * 13 + position) % $3), position,
-    CASE WHEN number % 4 = 0 THEN 50 ELSE 100 END, 'modelarts.vm.cpu.2u', 1 + number % 3,
+    CASE WHEN number % 4 = 0 THEN 50 ELSE 100 END, 'modelarts.vm.cpu.2u', 2, 8589934592, 1 + number % 3,
     jsonb_build_array(jsonb_build_object('name', 'THRESHOLD', 'value', (number % 100)::text))
 FROM generate_series(1::bigint, $2) AS number,
     generate_series(0, CASE WHEN number % 4 = 0 THEN 1 ELSE 0 END) AS position

@@ -24,6 +24,7 @@ from db.connection import Pool
 from db.reading import Comparison
 from gql.definition import input_field, origin, strawberry_field
 from gql.filter import Having, Restriction, restriction_of
+from gql.identifier import Prefix, encode
 from gql.mapping import ToMany, mapping_of, stored_of
 
 ABSENT_TEXT = "no-row-has-this"
@@ -143,6 +144,9 @@ async def _single_values(
             return [True, False]
         case "DateTime":
             return list(NEVER)
+        case "ID":
+            found = await _most_and_least_common(pool, workspace_id, view, rule)
+            return [encode(Prefix.MODEL_VERSION, key) for key in (*found, UUID(int=0))]
         case "String":
             return _texts(rule, await _most_and_least_common(pool, workspace_id, view, rule))
     raise NotImplementedError(f"values of a filter that takes a {kind.name}")

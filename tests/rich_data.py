@@ -7,8 +7,11 @@ from db.connection import Pool
 from gql.identifier import Prefix, encode
 from resolvers.caller import Caller, Workspace
 from tests.rich_aliases import write_aliases, write_deleted_model
+from tests.rich_batches import write_batches
+from tests.rich_edge import write_edge
 from tests.rich_market import write_market
 from tests.rich_models import write_builds, write_files, write_models
+from tests.rich_pools import write_pools
 from tests.rich_services import write_events, write_operations, write_services
 from tests.rich_text import moment
 from tests.rich_training import write_training_jobs, write_uploads
@@ -25,6 +28,8 @@ TABLES: Mapping[Prefix, str] = {
     Prefix.SERVICE_INSTANCE: "service_instance",
     Prefix.MARKET_LISTING: "market_listing",
     Prefix.MARKET_SUBSCRIPTION: "market_subscription",
+    Prefix.RESOURCE_POOL: "resource_pool",
+    Prefix.EDGE_NODE: "edge_node",
 }
 # Each after what its rows refer to.
 EVERYTHING = (
@@ -36,7 +41,10 @@ EVERYTHING = (
     write_builds,
     write_deleted_model,
     write_aliases,
+    write_pools,
     write_services,
+    write_batches,
+    write_edge,
     write_operations,
     write_events,
 )

@@ -1,6 +1,7 @@
 """Services in every state with their instances and logs, operations, and events."""
 
 from collections.abc import Sequence
+from itertools import count
 
 from tests import rich_text
 from tests.rich_text import environment, moment, problem
@@ -17,6 +18,7 @@ SERVICE_STATES = (
     ("FINISHED", "STOPPED"),
     ("DELETING", "DELETED"),
 )
+CONFIGURATION_STATES = ("RUNNING", "SUCCEEDED", "FAILED", "SUPERSEDED")
 OPERATION_STATES = ("SUCCEEDED", "QUEUED", "RUNNING", "FAILED", "CANCELLED")
 
 
@@ -27,6 +29,7 @@ async def write_services(writer: Writer) -> None:
     names = [f"service-{number}" for number in range(len(states))]
     # A deleted service gave its name back, and another one that is live has it now.
     names[10], names[9] = names[0], f"{writer.marker}only-here"
+    pools = [writer.key("shared_pool", 0), *(pool["id"] for pool in writer.rows["resource_pool"])]
     services = await writer.insert(
         "service",
         (
@@ -40,6 +43,19 @@ async def write_services(writer: Writer) -> None:
                 "progress": (0.0, 1.0, 1 / 3, None, 0.1)[number % 5],
                 "revision": number + 1,
                 "last_configuration_number": number % 3 + 1,
+                "routed_configuration_number": number % 3 + 1 if number % 4 else None,
+                "resource_pool_id": pools[number % len(pools)],
+                "access": ("TOKEN", "PUBLIC")[number % 2],
+                "max_body_bytes": (None, 2**40)[number % 2],
+                "timeout_seconds": (None, 2.5)[number % 2],
+                "requests_per_second": (None, 1 / 3, 10.0)[number % 3],
+                "request_burst": (None, None, 7)[number % 3],
+                "checks_inputs": bool(number % 2),
+                "auto_stop_after_seconds": (None, 3600, 86_400)[number % 3],
+                "auto_stop_at": moment(number) if number % 3 == 1 else None,
+                "updated_at": moment(number) if number % 2 else None,
+                "started_at": moment(number) if number % 3 else None,
+                "finished_at": moment(number) if status == "FINISHED" else None,
                 "last_log_number": number * 2,
                 "created_at": moment(number),
                 "created_by": f"{writer.marker}token",
@@ -51,8 +67,17 @@ async def write_services(writer: Writer) -> None:
     configurations = await writer.insert(
         "service_configuration",
         (
-            {"service_id": service["id"], "number": number, "created_by": f"{writer.marker}token"}
-            for service in services
+            {
+                "service_id": service["id"],
+                "number": number,
+                "created_by": f"{writer.marker}token",
+                "cause": "DEPLOY" if number == 1 else ("UPDATE", "ROLL_BACK", "RESTART")[place % 3],
+                "restored_number": 1 if number > 1 and place % 3 == 1 else None,
+                "state": CONFIGURATION_STATES[(place + number) % 4],
+                "message": writer.text(place) if CONFIGURATION_STATES[(place + number) % 4] == "FAILED" else None,
+                "finished_at": moment(place) if CONFIGURATION_STATES[(place + number) % 4] != "RUNNING" else None,
+            }
+            for place, service in enumerate(services)
             for number in range(1, service["last_configuration_number"] + 1)
         ),
     )
@@ -65,6 +90,10 @@ async def write_services(writer: Writer) -> None:
                 "position": position,
                 "weight": (100, 0, 33)[position],
                 "inference_specification": ("modelarts.vm.cpu.2u", "modelarts.vm.cpu.free", "gone")[place % 3],
+                "cpu_count": (2.0, 1.0, 0.25)[place % 3],
+                "memory_bytes": (place % 3 + 1) * 2**32,
+                "gpu_count": (0.0, 0.5)[place % 2],
+                "ascend_count": 0,
                 "instance_count": position + 1,
                 "environment": environment(writer.marker, place),
             }
@@ -79,15 +108,20 @@ async def write_instances(
     writer: Writer, services: Sequence[Row], configurations: Sequence[Row], targets: Sequence[Row]
 ) -> None:
     service_of = {configuration["id"]: configuration["service_id"] for configuration in configurations}
-    states = ("READY", "STARTING", "EXITED")
+    states = ("READY", "STARTING", "EXITED", "PENDING")
+    # They count in their service, whichever target they are of.
+    numbers = {service["id"]: count(1) for service in services}
+    versions = writer.rows["model_version"]
     instances = await writer.insert(
         "service_instance",
         (
             {
                 "service_id": service_of[target["service_configuration_id"]],
                 "service_target_id": target["id"],
-                "number": number,
-                "state": states[(place + number) % 3],
+                "number": next(numbers[service_of[target["service_configuration_id"]]]),
+                "state": states[(place + number) % 4 if place % 2 == 0 else (place + number) % 3],
+                "placed_at": moment(place) if place % 2 else None,
+                "isolation": (None, "NONE", "BUBBLEWRAP")[place % 3],
                 "address": "127.0.0.1:1" if (place + number) % 3 == 0 else None,
                 "attempts": number,
                 "next_attempt_at": moment(place) if (place + number) % 3 == 2 else None,
@@ -105,6 +139,8 @@ async def write_instances(
                 "service_id": service["id"],
                 "number": number,
                 "service_instance_id": instances[place % len(instances)]["id"],
+                "instance_number": instances[place % len(instances)]["number"] if number % 3 else None,
+                "model_version_id": versions[number % len(versions)]["id"] if number % 3 else None,
                 "written_at": moment(number),
                 "text": writer.text(number),
             }

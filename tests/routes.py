@@ -2,10 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
+from server.declared_api import Api
 from server.route import Instance, Route, Target
+from server.service_policy import Policy
 
 OURS, THEIRS = UUID(int=1), UUID(int=2)
 TOKENS = {"ours": frozenset({OURS}), "theirs": frozenset({THEIRS})}
@@ -58,11 +61,44 @@ class Tokens:
         return TOKENS.get(token, frozenset())
 
 
+class Apis:
+    """What versions declare, as a database would know it."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, Sequence[Api]] = {}
+        self.lookups: Counter[str] = Counter()
+        self.is_broken = False
+
+    def declare(self, version_id: str, *apis: Mapping[str, Any]) -> None:
+        """Each is of a POST to / with JSON on both sides, but for what it says."""
+        usual = {
+            "url": "/",
+            "method": "POST",
+            "request_content_type": "application/json",
+            "response_content_type": "application/json",
+            "request_schema": None,
+            "response_schema": None,
+        }
+        self.stored[version_id] = [{**usual, **api} for api in apis]
+
+    async def apis_of(self, workspace_id: UUID, version_id: str) -> Sequence[Api]:
+        self.lookups[version_id] += 1
+        if self.is_broken:
+            raise ConnectionRefusedError("no database")
+        return self.stored.get(version_id, ())
+
+
 def target(version: str, weight: int, *instances: Instance) -> Target:
     return Target(model_version_id=version, weight=weight, instances=instances)
 
 
 def service(
-    service_id: str, *, targets: Sequence[Target] = (), workspace: UUID = OURS, status: str = "RUNNING"
+    service_id: str,
+    *,
+    targets: Sequence[Target] = (),
+    workspace: UUID = OURS,
+    status: str = "RUNNING",
+    **policy: Any,
 ) -> Route:
-    return Route(service_id=service_id, workspace_id=workspace, status=status, targets=tuple(targets))
+    """`policy` are fields of Policy."""
+    return Route(service_id, workspace, status, tuple(targets), name="one", policy=Policy(**policy))

@@ -23,9 +23,9 @@ from engines.runtime_catalogue import INSTALLED
 LEVELS = ("bubblewrap", "user", "none")
 EMPTY = EnvironmentSpecification(INSTALLED, ())
 SERVE = """
-import argparse, http.server, json, os, runpy, signal, socketserver, sys
+import argparse, http.server, json, os, runpy, signal, socket, socketserver, sys
 parser = argparse.ArgumentParser()
-for name in ("socket", "package", "model-path", "engine", "model-name", "model-version", "api-file",
+for name in ("socket-descriptor", "package", "model-path", "engine", "model-name", "model-version", "api-file",
              "timeout-seconds", "max-body-bytes", "grace-seconds"):
     parser.add_argument("--" + name, required=True)
 options = parser.parse_args()
@@ -55,7 +55,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(package["predict"](data))
 
 print("serving", flush=True)
-socketserver.ThreadingUnixStreamServer(options.socket, Handler).serve_forever()
+server = socketserver.ThreadingUnixStreamServer("", Handler, bind_and_activate=False)
+server.socket = socket.socket(fileno=int(options.socket_descriptor))
+server.server_activate()
+server.serve_forever()
 """
 
 

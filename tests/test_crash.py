@@ -226,3 +226,53 @@ async def test_a_deployment_killed_while_its_instance_starts_is_finished_once(
 
 async def is_waiting_again(journey: Journey) -> bool:
     return [line["text"] for line in await log_lines(journey)].count("the model waits") == 2
+
+
+UPDATE = """mutation ($input: UpdateRealTimeServiceInput!) {
+    updateRealTimeService(input: $input) { service { status } errors { message } } }"""
+CONFIGURATIONS = """query ($name: String!) { service(by: {name: $name}) {
+    configurations(first: 10) { nodes { number state isRouted } } } }"""
+
+
+@pytest.mark.slow
+async def test_an_update_killed_on_its_way_is_finished_once_and_what_served_serves_until_then(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    waiting = {
+        "model/config.json": PLAIN,
+        "model/customize_service.py": WAITING_CODE,
+        "model/model.pkl": train_iris(tmp_path)["model/iris.pkl"],
+    }
+    async with checkout.serving() as process, checkout.journey() as journey:
+        await imported(journey, train_iris(tmp_path))
+        await journey.deploy("classifier", "classifier", "0.0.1")
+        await last(journey.watch_service("classifier"))
+        await asked_to_import(journey, waiting)
+        await last(journey.watch_import("classifier", "0.0.2"))
+        target = {"modelVersion": {"modelName": "classifier", "version": "0.0.2"}}
+        await journey.ask(UPDATE, input={"serviceName": "classifier", "targets": [target]})
+        await wait_for(lambda: waits(journey, 1), within_seconds=60)
+        await ended(process, signal.SIGKILL, checkout.data_dir)
+    async with checkout.serving(), checkout.journey() as journey:
+        service = await journey.service("classifier")
+        await wait_for(lambda: answers(journey, service["predictionUrl"]), within_seconds=60)
+        await wait_for(lambda: waits(journey, 2), within_seconds=60)
+        assert (await journey.service("classifier"))["status"] == "DEPLOYING"
+        assert await routed_to(journey) == 1
+        (package,) = (path.parent for path in checkout.data_dir.glob("packages/*/model.pkl"))
+        (package / "go").touch()
+        await last(journey.watch_service("classifier"))
+        assert await routed_to(journey) == 2
+        happened = Counter(event["kind"] for event in (await journey.ask(HAPPENED))["auditEvents"]["nodes"])
+        assert happened["SERVICE_UPDATE_REQUESTED"] == 1
+    await nothing_left(checkout.data_dir)
+
+
+async def waits(journey: Journey, times: int) -> bool:
+    return [line["text"] for line in await log_lines(journey)].count("the model waits") == times
+
+
+async def routed_to(journey: Journey) -> int:
+    nodes = (await journey.ask(CONFIGURATIONS, name="classifier"))["service"]["configurations"]["nodes"]
+    (number,) = (node["number"] for node in nodes if node["isRouted"])
+    return int(number)

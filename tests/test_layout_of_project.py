@@ -4,7 +4,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.parent
-NAMES = ("artifacts", "bench", "db", "engines", "gql", "resolvers", "runtime", "server", "tests")
+NAMES = ("artifacts", "bench", "db", "edge", "engines", "gql", "resolvers", "runtime", "server", "tests")
 
 
 def test_no_installed_distribution_claims_one_of_our_names() -> None:

@@ -5,7 +5,8 @@ import asyncio
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from server.metrics import GraphqlMetrics, OperationKind, PredictionMetrics, metrics_route
+from server.metrics import GraphqlMetrics, OperationKind, metrics_route
+from server.prediction_metrics import PredictionMetrics
 from server.route import Instance
 from server.sign_in_cache import SignInCache
 from tests.deadline import eventually
@@ -20,7 +21,7 @@ async def test_calls_are_counted_until_the_service_is_gone(home: House) -> None:
     await home.one()
     for path in ("/", "/fail", "/die-early"):
         await answered(home, path)
-    labels = {"workspace": str(OURS), "service": "svc_one"}
+    labels = {"workspace": str(OURS), "service": "svc_one", "version": "ver_1"}
     value = home.registry.get_sample_value
     assert value("modelyard_predictions_total", labels) == 3
     assert value("modelyard_prediction_failures_total", labels | {"reason": "status"}) == 1
@@ -41,7 +42,7 @@ async def test_calls_that_met_no_ready_instance_are_not_counted(home: House) -> 
 async def test_a_service_that_cannot_be_reached_fails_its_calls(home: House) -> None:
     _, living = await home.replica("a")
     dead = Instance(id="ins_dead", address=f"unix:{home.directory}/none")
-    labels = {"workspace": str(OURS), "service": "svc_one"}
+    labels = {"workspace": str(OURS), "service": "svc_one", "version": "ver_1"}
     await home.route(dead, living)
     assert [await answered(home, "/") for _ in range(3)] == [200] * 3
     assert failures(home, labels) == [0, 0, 0]
@@ -62,7 +63,7 @@ async def test_a_caller_that_leaves_is_no_failure(home: House) -> None:
     task = asyncio.create_task(answered(home, "/hold"))
     await eventually(lambda: replica.calls == 1)
     task.cancel()
-    labels = {"workspace": str(OURS), "service": "svc_one"}
+    labels = {"workspace": str(OURS), "service": "svc_one", "version": "ver_1"}
     await eventually(lambda: home.registry.get_sample_value("modelyard_predictions_in_flight", labels) == 0)
     assert failures(home, labels) == [0, 0, 0]
 
@@ -70,8 +71,8 @@ async def test_a_caller_that_leaves_is_no_failure(home: House) -> None:
 async def test_the_metrics_page_shows_a_reader_its_own_workspaces() -> None:
     registry = CollectorRegistry()
     metrics = PredictionMetrics(registry)
-    metrics.of("svc_ours", OURS).start()
-    metrics.of("svc_theirs", THEIRS).start()
+    metrics.of("svc_ours", OURS, "ver_1").enter()
+    metrics.of("svc_theirs", THEIRS, "ver_2").enter()
     GraphqlMetrics(registry).count(OperationKind.QUERY, seconds=0.1, has_errors=False)
     app = Starlette(routes=[metrics_route(registry, sign_in=SignInCache(Tokens()).workspaces_of)])
     assert (await page(app, "/metrics"))[0] == 401

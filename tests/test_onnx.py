@@ -122,6 +122,48 @@ async def test_a_graph_with_a_column_for_each_input_answers_rows_without_code(
     assert "by their names" in await refusal(api, service, [[1]])
 
 
+async def infer(api: Api, service: Any, *inputs: dict[str, Any], **fields: Any) -> httpx.Response:
+    """What it answers by the Open Inference Protocol."""
+    body = {"inputs": list(inputs), **fields}
+    response: httpx.Response = await api.http.post(f"{service['predictionUrl']}/v2/models/iris/infer", json=body)
+    return response
+
+
+async def test_a_graph_is_described_and_asked_by_the_open_inference_protocol(
+    api: Api, environments: Path, tmp_path: Path
+) -> None:
+    service = await service_of(api, await package(COLUMNS, environments, tmp_path))
+    described = (await api.http.get(f"{service['predictionUrl']}/v2/models/iris")).json()
+    assert described["platform"] == "onnx"
+    assert described["inputs"] == [
+        {"name": "count", "datatype": "INT64", "shape": [-1, 1]},
+        {"name": "city", "datatype": "BYTES", "shape": [-1, 1]},
+    ]
+    assert [(each["name"], each["datatype"]) for each in described["outputs"]] == [
+        ("square", "INT64"),
+        ("place", "BYTES"),
+    ]
+
+    count = {"name": "count", "datatype": "INT64", "shape": [2, 1], "data": [3, 4]}
+    city = {"name": "city", "datatype": "BYTES", "shape": [2, 1], "data": [["Rome"], ["桜"]]}
+    square = {"name": "square", "datatype": "INT64", "shape": [2, 1], "data": [9, 16]}
+    place = {"name": "place", "datatype": "BYTES", "shape": [2, 1], "data": ["Rome", "桜"]}
+    found = (await infer(api, service, count, city)).json()
+    assert found == {"model_name": "iris", "model_version": "0.0.1", "outputs": [square, place]}
+    assert (await infer(api, service, count, city, outputs=[{"name": "place"}])).json()["outputs"] == [place]
+
+    for given, message in (
+        ([count], "the request has no input city"),
+        ([count, city, {**city, "name": "town"}], "the model has no input 'town'"),
+        ([count, count], "the input 'count' is given twice"),
+        ([{**count, "datatype": "INT32"}, city], "sent as INT32, the model takes INT64"),
+        ([{**count, "shape": [2]}, city], "the shape [2]"),
+    ):
+        refused = await infer(api, service, *given)
+        assert refused.status_code == 400
+        assert message in refused.json()["error"]
+
+
 async def test_code_prepares_what_the_graph_is_given_and_shapes_what_it_gives(
     api: Api, environments: Path, tmp_path: Path
 ) -> None:

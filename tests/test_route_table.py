@@ -9,7 +9,7 @@ from tests.routes import THEIRS, Routes, service, target
 
 
 def table_of(routes: Routes, **options: float) -> RouteTable:
-    return RouteTable(routes, random=Random(7), connections_per_instance=4, on_swap=lambda _: None, **options)
+    return RouteTable(routes, random=Random(7), on_swap=lambda _: None, **options)
 
 
 async def test_a_table_too_old_is_not_believed() -> None:
@@ -20,7 +20,7 @@ async def test_a_table_too_old_is_not_believed() -> None:
     assert table.known("svc_one") is None
     routes.stored.clear()
     assert await table.find("svc_one") is None
-    await table.close()
+    table.close()
 
 
 async def test_an_address_claimed_by_two_workspaces_is_used_for_neither() -> None:
@@ -33,7 +33,7 @@ async def test_an_address_claimed_by_two_workspaces_is_used_for_neither() -> Non
     entries = [table.known(service_id) for service_id in ("svc_one", "svc_two")]
     reached = [[link.instance for choice in entry.choices for link in choice.links] for entry in entries if entry]
     assert reached == [[own], []]
-    await table.close()
+    table.close()
 
 
 async def test_a_fresh_route_takes_its_addresses_from_a_stale_one() -> None:
@@ -48,4 +48,4 @@ async def test_a_fresh_route_takes_its_addresses_from_a_stale_one() -> None:
     assert entry is not None
     assert [link.instance for link in entry.choices[0].links] == [reused]
     assert table.known("svc_one") is None
-    await table.close()
+    table.close()

@@ -222,7 +222,9 @@ async def test_actions_are_held_to_states_and_revisions(api: Api) -> None:
     await wait_for(lambda: is_gone(api, "iris"))
     for mutation in ("startService", "stopService", "deleteService"):
         await refuse_action(api, mutation, "NOT_FOUND")
-    assert await events_of(api, service) == [
+    happened = await events_of(api, service)
+    steps = ("SERVICE_INSTANCE_", "SERVICE_MODEL_", "SERVICE_ENVIRONMENT_")
+    assert [kind for kind in happened if not kind.startswith(steps)] == [
         "SERVICE_DEPLOY_REQUESTED",
         "SERVICE_RUNNING",
         "SERVICE_STOP_REQUESTED",

@@ -31,20 +31,32 @@ MADE_UP = {
 }
 # What the server itself asks, for no caller: each finds rows of all workspaces by an id that only it knows, or all.
 INSTALLATION_WIDE = {
+    "auto_stop.DUE",
+    "auto_stop.SECONDS_TO_NEXT",
     "clean_up.DUE",
     "clean_up.ENVIRONMENTS",
     "clean_up.IS_PACKAGE_NEEDED",
     "clean_up.VERSIONS_WITHOUT_BUILD",
+    # The node that has a token, and who is silent.
+    "edge_node.FIND_BY_TOKEN",
+    "edge_node.SILENT_WORKSPACES",
     # Of a listing in force, whichever workspace shows it.
     "market_listing.DOUBTFUL_FILES",
     "market_listing.HOLD",
     "operation.CLAIM",
     "operation.GIVE_BACK",
     "operation.LOST",
+    "prediction_minute.DELETE_OLD",
+    "prediction_minute.DELETE_SILENT",
+    "prediction_minute.HIDE_IN_FLIGHT",
+    "placement.KEPT_OF_SHARED",
+    "placement.TAKEN_OF_SHARED",
+    "resource_pool.SETTLE",
     "service.RECONCILED",
     "service.ROUTES",
     "service.LAID_OUT_VERSIONS",
     "service_instance.FIND",
+    "service_log.DELETE_OLD_ANYWHERE",
     "stored_blob.DELETE_UNUSED",
     "training_job.UNSEEN_OUTPUTS",
     "upload.EXPIRED_ANYWHERE",

@@ -119,6 +119,11 @@ async def test_a_saved_model_answers_rows_and_named_inputs_without_code(
     named = await ask(api, service, {"inputs": {"points": [[1, 2]]}})
     assert named["outputs"]["height"][0] == pytest.approx([8], abs=0.01)
     assert (await ask(api, service, {"points": [[1, 2]]})).keys() == {"height"}
+    points = {"name": "points", "datatype": "FP32", "shape": [2, 2], "data": [1, 2, 3, 0]}
+    asked = await ask(api, service, {"inputs": [points]}, path="/v2/models/iris/infer")
+    (height,) = asked["outputs"]
+    assert (height["name"], height["datatype"], height["shape"]) == ("height", "FP32", [2, 1])
+    assert height["data"] == pytest.approx([8, 6], abs=0.01)
 
     assert "'points' (float32, [any, 2])" in await refusal(api, service, {"inputs": {}})
     assert "no input 'point'" in await refusal(api, service, {"point": [[1, 2]]})

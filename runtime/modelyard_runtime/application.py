@@ -6,6 +6,12 @@ from typing import TypedDict
 
 from modelyard_runtime.api import Api, normal_path
 from modelyard_runtime.exchange import JSON_CONTENT_TYPE, Request, Response, error_response
+from modelyard_runtime.inference_protocol import (
+    JSON_SIZE_HEADER,
+    InferenceProtocol,
+    is_protocol_path,
+    protocol_error,
+)
 from modelyard_runtime.prediction import Predictor
 from modelyard_runtime.prediction_threads import PredictionThreads
 from modelyard_runtime.request_error import ErrorCode, RequestError
@@ -43,13 +49,14 @@ class ClientGoneError(Exception):
 
 
 class Application:
-    """Answers `GET /health` and the declared paths."""
+    """Answers `GET /health`, the declared paths, and the Open Inference Protocol where these leave /v2 to it."""
 
     def __init__(
         self,
         *,
         apis: Iterable[Api],
         predictor: Predictor,
+        protocol: InferenceProtocol,
         threads: PredictionThreads,
         max_body_bytes: int,
         timeout_seconds: float,
@@ -57,6 +64,7 @@ class Application:
         self._apis: Mapping[tuple[str, str], Api] = {(api.path, api.method): api for api in apis}
         self._paths = frozenset(api.path for api in apis)
         self._predictor = predictor
+        self._protocol = protocol
         self._threads = threads
         self._max_body_bytes = max_body_bytes
         self._timeout_seconds = timeout_seconds
@@ -68,7 +76,11 @@ class Application:
             response = error_response(error)
         except ClientGoneError:
             return
-        headers = [(b"content-type", response.content_type), (b"content-length", b"%d" % len(response.body))]
+        headers = [
+            (b"content-type", response.content_type),
+            (b"content-length", b"%d" % len(response.body)),
+            *response.headers,
+        ]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
 
@@ -76,6 +88,8 @@ class Application:
         path = scope["path"]
         if path == "/health" and scope["method"] == "GET":
             return UNHEALTHY if self._threads.are_stuck else HEALTHY
+        if is_protocol_path(path) and normal_path(path) not in self._paths:
+            return await self._respond_by_protocol(scope, receive)
         api = self._find_api(path, scope["method"])
         content_type, content_length = _content_headers(scope["headers"])
         self._check_size(content_length)
@@ -86,6 +100,20 @@ class Application:
             body=await self._read_body(receive),
         )
         return await self._threads.run(lambda: self._predictor.predict(request))
+
+    async def _respond_by_protocol(self, scope: Scope, receive: Receive) -> Response:
+        try:
+            question = self._protocol.check(scope["path"], scope["method"])
+            if question.kind == "model":
+                return await self._threads.run(self._protocol.describe_model)
+            if question.kind != "infer":
+                return self._protocol.describe(question, is_ready=not self._threads.are_stuck)
+            self._check_size(_content_headers(scope["headers"])[1])
+            json_size_bytes = _json_size_bytes(dict(scope["headers"]))
+            body = await self._read_body(receive)
+            return await self._threads.run(lambda: self._protocol.infer(body, json_size_bytes))
+        except RequestError as error:
+            return protocol_error(error)
 
     def _find_api(self, path: str, method: str) -> Api:
         api = self._apis.get((path, method)) or self._apis.get((normal_path(path), method))
@@ -133,3 +161,14 @@ def _content_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, int]:
         elif name == b"content-length":
             content_length = int(value)
     return content_type, content_length
+
+
+def _json_size_bytes(headers: Mapping[bytes, bytes]) -> int | None:
+    """Where the JSON ends and the tensors' bytes begin; None where there is nothing but JSON."""
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        message = "a compressed request is not understood: send it without Content-Encoding"
+        raise RequestError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, message)
+    given = headers.get(JSON_SIZE_HEADER)
+    if given is not None and not given.isdigit():
+        raise RequestError(ErrorCode.INVALID_INPUT, "Inference-Header-Content-Length is no number of bytes")
+    return None if given is None else int(given)

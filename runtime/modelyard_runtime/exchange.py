@@ -25,6 +25,7 @@ class Response:
     status: int
     content_type: bytes
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def error_response(error: RequestError) -> Response:

@@ -14,12 +14,14 @@ from typing import NoReturn
 import uvicorn
 from modelyard_runtime.api import read_apis
 from modelyard_runtime.application import Application
+from modelyard_runtime.inference_protocol import InferenceProtocol
 from modelyard_runtime.instance_log import log_event, open_log
 from modelyard_runtime.prediction import Predictor
 from modelyard_runtime.prediction_threads import PredictionThreads
 from modelyard_runtime.service import has_inference_code, load_service
 from modelyard_runtime.settings import Settings, read_settings
 from modelyard_runtime.start_error import StartError, StartErrorCode
+from modelyard_runtime.tensor_model import tensor_model_of
 
 EXIT_STOPPED = 0
 EXIT_KILLED = 1
@@ -41,14 +43,15 @@ def main(arguments: Sequence[str]) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda _signal, _frame: end(EXIT_STOPPED))
     try:
         application = load_application(settings)
-        listener = open_socket(settings.socket)
+        listener = open_socket(settings)
     except StartError as error:
         # The package's own failure, without ours that tells of it.
         traceback.print_exception(error.__cause__ or error)
         log_event("start_failed", code=error.code, message=error.message)
         end(EXIT_NOT_STARTED)
     serve(application, listener, settings)
-    settings.socket.unlink(missing_ok=True)
+    if settings.socket is not None:
+        settings.socket.unlink(missing_ok=True)
     log_event("stopped")
     end(EXIT_STOPPED)
 
@@ -64,6 +67,11 @@ def load_application(settings: Settings) -> Application:
     return Application(
         apis=apis,
         predictor=Predictor(service),
+        protocol=InferenceProtocol(
+            None if has_inference_code(settings.package) else tensor_model_of(service, settings.engine),
+            model_name=settings.model_name,
+            model_version=settings.model_version,
+        ),
         threads=threads,
         max_body_bytes=settings.max_body_bytes,
         timeout_seconds=settings.timeout_seconds,
@@ -76,16 +84,22 @@ def default_concurrency(package: Path) -> int:
     return min(CONCURRENCY_LIMIT_WITHOUT_CODE, os.cpu_count() or 1)
 
 
-def open_socket(path: Path) -> socket.socket:
-    """Listens for this user only; a socket left behind by an instance that was killed is replaced."""
+def open_socket(settings: Settings) -> socket.socket:
+    """The inherited one, or one for this user only. Raises StartError."""
+    try:
+        return _bound(settings.socket) if settings.socket else socket.socket(fileno=settings.socket_descriptor)
+    except OSError as error:
+        raise StartError(StartErrorCode.SOCKET_NOT_OPENED, f"The socket could not be opened: {error}.") from error
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket left behind by an instance that was killed is replaced."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(0o177)
     try:
         if path.is_socket():
             path.unlink()
         listener.bind(str(path))
-    except OSError as error:
-        raise StartError(StartErrorCode.SOCKET_NOT_OPENED, f"The socket could not be opened: {error}.") from error
     finally:
         os.umask(umask)
     return listener

@@ -14,10 +14,13 @@ CONCURRENCY_VARIABLE = "MODELYARD_CONCURRENCY"
 class Settings:
     """One instance of one model version; `model_path` is a file, or the package's directory for some engines.
 
+    It listens on a `socket` that it makes, or on an inherited one.
+
     `concurrency` is the number of predictions computed at the same time, None to let the kind of service decide.
     """
 
-    socket: Path
+    socket: Path | None
+    socket_descriptor: int | None
     package: Path
     model_path: Path
     engine: str
@@ -35,7 +38,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     parsed = _parser().parse_args(arguments)
     package = Path(parsed.package).resolve()
     return Settings(
-        socket=Path(parsed.socket).absolute(),
+        socket=Path(parsed.socket).absolute() if parsed.socket else None,
+        socket_descriptor=parsed.socket_descriptor,
         package=package,
         model_path=package / parsed.model_path,
         engine=parsed.engine.upper(),
@@ -52,7 +56,9 @@ def read_settings(arguments: Sequence[str]) -> Settings:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="serve.py", description="Serve one model package on a Unix socket.")
-    parser.add_argument("--socket", required=True, help="path of the Unix socket to listen on")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--socket", help="path of the Unix socket to listen on")
+    place.add_argument("--socket-descriptor", type=_positive_integer, help="of a bound Unix socket that it inherits")
     parser.add_argument("--package", required=True, help="the package's model directory")
     parser.add_argument("--model-path", default="", help="the model file in it; empty for the directory itself")
     parser.add_argument("--engine", required=True, help="SCIKIT_LEARN, XGBOOST, PYTORCH, …")

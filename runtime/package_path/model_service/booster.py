@@ -43,6 +43,8 @@ def is_booster(value: object) -> bool:
 class BoosterModel:
     """Predicts by the objective the model was trained with; classes are numbered, their names are not in the file."""
 
+    takes_text = False
+
     def __init__(self, booster: object) -> None:
         self._booster = cast("Booster", booster)
         self.feature_names = tuple(self._booster.feature_names or ())

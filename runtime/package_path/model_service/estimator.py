@@ -37,7 +37,7 @@ class EstimatorModel:
         self._estimator = cast("Estimator", estimator)
         self.feature_names = tuple(str(name) for name in getattr(estimator, "feature_names_in_", ()))
         self.feature_count = _feature_count(estimator)
-        self._takes_text = hasattr(_first_step(estimator), "build_analyzer")
+        self.takes_text = hasattr(_first_step(estimator), "build_analyzer")
         self._data_frame = _data_frame_for(estimator) if self.feature_names else None
         self._classes = _class_names(estimator)
         _use_one_thread(estimator)
@@ -53,7 +53,7 @@ class EstimatorModel:
             raise InvalidInput(str(error)) from error
 
     def _data(self, rows: list[list[object]]) -> object:
-        if self._takes_text:
+        if self.takes_text:
             return [str(row[0]) for row in rows]
         if self._data_frame is not None:
             return self._data_frame(rows, columns=self.feature_names)

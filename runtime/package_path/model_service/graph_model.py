@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class TensorSpecification:
-    """One input: `shape` has None for each length that may vary, and is None where the model does not say it."""
+    """An input or output: `shape` has None for each length that may vary, and is None where the model does not say."""
 
     name: str
     type_name: str
@@ -27,11 +27,17 @@ class TensorSpecification:
 
 
 class GraphModel(Protocol):
-    """`inputs` are in the model's order."""
+    """`inputs` and `outputs` are in the model's order."""
 
     @property
     def inputs(self) -> tuple[TensorSpecification, ...]: ...
 
+    @property
+    def outputs(self) -> tuple[TensorSpecification, ...]: ...
+
     def run(self, values: Mapping[str, object]) -> dict[str, object]:
         """Outputs as plain lists by their names. Takes lists or arrays; raises InvalidInput for what does not fit."""
+
+    def run_arrays(self, values: Mapping[str, object]) -> dict[str, object]:
+        """As `run`, but the outputs as the model's library gives them: arrays, where they are tensors."""
         ...

@@ -58,15 +58,19 @@ class OnnxModel:
             "onnxruntime.capi.onnxruntime_pybind11_state"
         ).InvalidArgument
         self.inputs = tuple(_specification(node) for node in self._session.get_inputs())
-        self._outputs = [node.name for node in self._session.get_outputs()]
+        self.outputs = tuple(_specification(node) for node in self._session.get_outputs())
+        self._output_names = [one.name for one in self.outputs]
 
     def run(self, values: Mapping[str, object]) -> dict[str, object]:
+        return {name: _plain(result) for name, result in self.run_arrays(values).items()}
+
+    def run_arrays(self, values: Mapping[str, object]) -> dict[str, object]:
         arrays = {one.name: _array(one, values[one.name]) for one in self.inputs}
         try:
-            results = self._session.run(self._outputs, arrays)
+            results = self._session.run(self._output_names, arrays)
         except self._refusal as error:
             raise InvalidInput(str(error)) from error
-        return {name: _plain(result) for name, result in zip(self._outputs, results, strict=True)}
+        return dict(zip(self._output_names, results, strict=True))
 
 
 def _specification(node: Node) -> TensorSpecification:

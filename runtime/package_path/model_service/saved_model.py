@@ -46,6 +46,9 @@ class Signature(Protocol):
     @property
     def structured_input_signature(self) -> tuple[object, Mapping[str, Tensor]]: ...
 
+    @property
+    def structured_outputs(self) -> Mapping[str, Tensor]: ...
+
     def __call__(self, **inputs: Tensor) -> Mapping[str, Tensor]: ...
 
 
@@ -68,14 +71,18 @@ class SavedModel:
         self._types = {name: one.dtype for name, one in self._signature.structured_input_signature[1].items()}
         named = self._signature.structured_input_signature[1].items()
         self.inputs = tuple(_specification(name, one) for name, one in named)
+        self.outputs = tuple(_specification(name, one) for name, one in self._signature.structured_outputs.items())
 
     def run(self, values: Mapping[str, object]) -> dict[str, object]:
+        return {name: _plain(array) for name, array in self.run_arrays(values).items()}
+
+    def run_arrays(self, values: Mapping[str, object]) -> dict[str, object]:
         tensors = {one.name: self._tensor(one, values[one.name]) for one in self.inputs}
         try:
             outputs = self._signature(**tensors)
         except self._tensorflow.errors.InvalidArgumentError as error:
             raise InvalidInput(_summary(str(error.message))) from error
-        return {name: _plain(tensor.numpy()) for name, tensor in outputs.items()}
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
 
     def _tensor(self, specification: TensorSpecification, value: object) -> Tensor:
         dtype = self._types[specification.name]

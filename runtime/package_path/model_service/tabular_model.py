@@ -21,6 +21,10 @@ class TabularModel(Protocol):
     @property
     def feature_count(self) -> int | None: ...
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether a row is one text."""
+
     def predict(self, rows: object) -> Predictions:
         """Takes lists of values, or whatever the model's library takes. Raises InvalidInput for values it refuses."""
         ...

@@ -1,0 +1,133 @@
+"""A service's own port: passes the bytes of each connection through to the instance that serves now."""
+
+import asyncio
+import errno
+import json
+from collections.abc import Collection
+from contextlib import suppress
+
+CHUNK_BYTES = 64 * 1024
+CONNECTIONS = 512
+# How long an instance may take for the rest of its answer once a client has said everything it will say.
+LISTENING_SECONDS = 60.0
+LEAVE_SECONDS = 2.0
+LAST_PORT = 65_535
+
+
+class ServicePort:
+    """Listens from `open` to `close`. While `address`, an instance's Unix socket, is None it answers 503."""
+
+    def __init__(self, host: str) -> None:
+        self.address: str | None = None
+        self.reason = "The service is not ready."
+        self.port: int | None = None
+        self._host = host
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def open(self, port: int) -> None:
+        """Raises OSError where the port is taken."""
+        self._server = await asyncio.start_server(self._accept, self._host, port, limit=CHUNK_BYTES)
+        self.port = port
+
+    async def close(self) -> None:
+        """Take no more connections, and end those that there are."""
+        if self._server is None:
+            return
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.wait_closed()
+        self._server = self.port = None
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            await self._answer(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            # The client went away, or the port is closed: nobody is left to be told.
+            writer.transport.abort()
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.address is None:
+            await _refuse(reader, writer, self.reason)
+        elif len(self._connections) > CONNECTIONS:
+            await _refuse(reader, writer, f"There are more than {CONNECTIONS} connections.")
+        else:
+            try:
+                instance = await asyncio.open_unix_connection(self.address, limit=CHUNK_BYTES)
+            except OSError:
+                await _refuse(reader, writer, "The instance does not take the connection.")
+                return
+            await _pass_through(reader, writer, *instance)
+
+
+async def open_free(port: ServicePort, wanted: int, taken: Collection[int]) -> None:
+    """Open a port at `wanted`, or at the next one that is neither taken here nor by somebody else. Raises OSError."""
+    for number in range(wanted, LAST_PORT + 1):
+        if number in taken:
+            continue
+        try:
+            await port.open(number)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return
+    raise OSError(errno.EADDRINUSE, f"No port from {wanted} on is free.")
+
+
+async def _pass_through(
+    client_reader: asyncio.StreamReader,
+    client_writer: asyncio.StreamWriter,
+    instance_reader: asyncio.StreamReader,
+    instance_writer: asyncio.StreamWriter,
+) -> None:
+    asking = asyncio.create_task(_copy(client_reader, instance_writer))
+    answering = asyncio.create_task(_copy(instance_reader, client_writer))
+    try:
+        await asyncio.wait({asking, answering}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done() and asking.exception() is None:
+            # Whoever has said everything still listens; told of that, the instance would break its answer off.
+            await asyncio.wait({answering}, timeout=LISTENING_SECONDS)
+        elif not asking.done() and answering.exception() is None:
+            asking.cancel()
+            await asyncio.wait({asking})
+            await _take_leave(client_reader, client_writer)
+    finally:
+        for task in (asking, answering):
+            task.cancel()
+        await asyncio.gather(asking, answering, return_exceptions=True)
+        instance_writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(CHUNK_BYTES):
+        writer.write(chunk)
+        await writer.drain()
+
+
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reason: str) -> None:
+    body = json.dumps({"code": "SERVICE_NOT_RUNNING", "message": reason}).encode()
+    head = (
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    writer.write(head.encode() + body)
+    await writer.drain()
+    await _take_leave(reader, writer)
+
+
+async def _take_leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """End what is said. A connection that is closed on unread bytes is reset, and the answer with it."""
+    writer.write_eof()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LEAVE_SECONDS):
+            while await reader.read(CHUNK_BYTES):
+                pass

@@ -1,0 +1,175 @@
+"""Asks the ready instances of one service: so many requests at once, each of the instance with the least to do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import orjson
+import structlog
+
+from artifacts.json_node import printable
+from db import service_instance
+from db.failure import DATABASE_ERRORS
+from engines.instance_client import (
+    AnswerTooLarge,
+    InstanceAnswer,
+    InstanceClient,
+    InstanceGone,
+    InstanceRequest,
+)
+from resolvers.batch_failure import InputFailed
+from resolvers.errors import ErrorCode
+from resolvers.installation import Installation
+
+LOOK_SECONDS = 0.25
+BUSY_SECONDS = 1.0
+# The last attempt has the instances to itself: whoever brought them down before is then known.
+ATTEMPTS = 3
+BUSY = 503
+MESSAGE_LENGTH = 2_000
+logger = structlog.get_logger()
+
+
+class _Link:
+    """An instance that may be asked. Once it is retired, it is closed when nothing is under way any more."""
+
+    def __init__(self, client: InstanceClient) -> None:
+        self.client = client
+        self.in_flight = 0
+        self.is_retired = False
+
+    async def ask(self, request: InstanceRequest) -> InstanceAnswer:
+        self.in_flight += 1
+        try:
+            return await self.client.ask(request)
+        finally:
+            self.in_flight -= 1
+            if self.is_retired and not self.in_flight:
+                await self.client.close()
+
+    async def retire(self) -> None:
+        self.is_retired = True
+        if not self.in_flight:
+            await self.client.close()
+
+
+class BatchDispatcher:
+    """Asks while `follow` runs."""
+
+    def __init__(self, installation: Installation, workspace_id: UUID, service_id: UUID, *, at_once: int) -> None:
+        self._installation = installation
+        self._service = (workspace_id, service_id)
+        self._at_once = at_once
+        self._turns = asyncio.Semaphore(at_once)
+        self._alone = asyncio.Lock()
+        self._links: dict[str, _Link] = {}
+        self._is_ready = asyncio.Event()
+
+    async def follow(self) -> None:
+        """Know which instances are ready, until cancelled."""
+        try:
+            while True:
+                try:
+                    await self._look()
+                except DATABASE_ERRORS as failure:
+                    logger.warning(
+                        "instances were not looked at", service_id=str(self._service[1]), error=repr(failure)
+                    )
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            for link in self._links.values():
+                await link.client.close()
+
+    async def ask(self, request: InstanceRequest) -> bytes:
+        """What an instance answers, however long there is none. Raises InputFailed."""
+        reason = ""
+        for attempt in range(1, ATTEMPTS + 1):
+            async with self._turn(is_alone=attempt == ATTEMPTS):
+                try:
+                    answer = await self._ask_any(request)
+                except InstanceGone as gone:
+                    reason = f"The instance ended while it was asked: {gone}"
+                    continue
+                except AnswerTooLarge as failure:
+                    raise InputFailed(ErrorCode.PREDICTION_FAILED, str(failure)) from failure
+            if answer.status != BUSY:
+                return _body(answer)
+            reason = _told(answer)
+            await asyncio.sleep(BUSY_SECONDS)
+        raise InputFailed(ErrorCode.INSTANCE_LOST, f"{reason} ({ATTEMPTS} attempts)")
+
+    @asynccontextmanager
+    async def _turn(self, *, is_alone: bool) -> AsyncIterator[None]:
+        if not is_alone:
+            # Nobody begins while somebody is, or waits to be, alone.
+            async with self._alone:
+                await self._turns.acquire()
+            try:
+                yield
+            finally:
+                self._turns.release()
+            return
+        async with self._alone:
+            taken = 0
+            try:
+                for _ in range(self._at_once):
+                    await self._turns.acquire()
+                    taken += 1
+                yield
+            finally:
+                for _ in range(taken):
+                    self._turns.release()
+
+    async def _ask_any(self, request: InstanceRequest) -> InstanceAnswer:
+        """Raises InstanceGone where an instance may have begun with the request, and AnswerTooLarge."""
+        while True:
+            while not self._links:
+                await self._is_ready.wait()
+            address, link = min(self._links.items(), key=lambda known: known[1].in_flight)
+            try:
+                return await link.ask(request)
+            except InstanceGone as gone:
+                await self._retire(address, link)
+                if gone.may_have_begun:
+                    raise
+
+    async def _look(self) -> None:
+        rows = await service_instance.of_service(self._installation.pool, *self._service)
+        ready = {row["address"] for row in rows if row["state"] == "READY" and row["address"]}
+        for address in self._links.keys() - ready:
+            await self._retire(address, self._links[address])
+        for address in ready - self._links.keys():
+            self._links[address] = _Link(self._client(address))
+            self._is_ready.set()
+
+    def _client(self, address: str) -> InstanceClient:
+        rules = self._installation.rules
+        return InstanceClient(
+            address,
+            connections=self._at_once,
+            timeout_seconds=rules.prediction_timeout_seconds,
+            max_answer_bytes=rules.prediction_max_body_bytes,
+        )
+
+    async def _retire(self, address: str, link: _Link) -> None:
+        """Until the next look shows it ready again."""
+        if self._links.get(address) is link:
+            del self._links[address]
+        if not self._links:
+            self._is_ready.clear()
+        await link.retire()
+
+
+def _body(answer: InstanceAnswer) -> bytes:
+    if answer.status >= 400:
+        raise InputFailed(ErrorCode.PREDICTION_FAILED, f"The model answered {answer.status}: {_told(answer)}")
+    return answer.body
+
+
+def _told(answer: InstanceAnswer) -> str:
+    try:
+        message = orjson.loads(answer.body)["message"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        message = answer.body.decode(errors="replace")
+    return printable(str(message))[:MESSAGE_LENGTH]

@@ -1,0 +1,41 @@
+"""Notices nodes that are no longer heard of. Any number of workers may: each silence is told once."""
+
+import asyncio
+from uuid import UUID
+
+from asyncpg import Record
+
+from db import edge_deployment, edge_node, service
+from resolvers.installation import Installation
+from resolvers.transaction import Transaction, transaction
+
+ACTOR = "edge"
+ROUNDS_PER_SILENCE = 6
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+async def keep_watching(installation: Installation) -> None:
+    """Look, until cancelled, often enough that a silence is noticed soon after it is one."""
+    pause = min(LONGEST_PAUSE_SECONDS, installation.rules.edge_node_lost_seconds / ROUNDS_PER_SILENCE)
+    while True:
+        await look(installation)
+        await asyncio.sleep(pause)
+
+
+async def look(installation: Installation) -> None:
+    """Note every node that has not reported for too long as UNCONNECTED, and have its services looked at."""
+    for workspace_id in await edge_node.silent_workspaces(installation.pool, installation.rules.edge_node_lost_seconds):
+        await _look(installation, workspace_id)
+
+
+async def _look(installation: Installation, workspace_id: UUID) -> None:
+    async with transaction(installation.pool, workspace_id, ACTOR) as unit:
+        for node in await edge_node.lose(unit.connection, workspace_id, installation.rules.edge_node_lost_seconds):
+            await _tell(unit, node)
+
+
+async def _tell(unit: Transaction, node: Record) -> None:
+    last_seen_at = node["last_seen_at"].isoformat()
+    unit.record("EDGE_NODE_DISAPPEARED", node["id"], name=node["name"], lastSeenAt=last_seen_at)
+    for service_id in await edge_deployment.of_node(unit.connection, unit.workspace_id, node["id"]):
+        await service.notify(unit.connection, service_id)
