@@ -4,7 +4,8 @@
 
 The model is scikit-learn's, small, so that what is measured is nearly all the service's own: reading, asking, writing,
 and noting down. The loop reads, parses, predicts and writes one input after another, and notes nothing down. A service
-is timed from the moment that its instances are ready until its run has ended.
+is timed from the moment that its instances are ready until its run has ended. Processor time is that of the server, the
+instances' left out, and of the loop, for each request.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.journey import Journey, JourneyFailure, last
 from tests.server_process import Checkout
@@ -46,7 +49,7 @@ model, source, target = joblib.load(sys.argv[1]), Path(sys.argv[2]), Path(sys.ar
 names = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 def predict(rows):
     return [{"predictresult": int(label)} for label in model.predict([[row[name] for name in names] for row in rows])]
-started = time.perf_counter()
+started, busy = time.perf_counter(), time.process_time()
 for file in sorted(source.iterdir()):
     if file.suffix == ".csv":
         rows = (dict(zip(names, map(float, line.split(",")))) for line in file.read_text().splitlines())
@@ -54,7 +57,7 @@ for file in sorted(source.iterdir()):
     else:
         answers = [json.dumps({"data": {"resp_data": predict(json.loads(file.read_bytes())["data"]["req_data"])}})]
     (target / f"{file.name}_result.txt").write_text("\\n".join(answers))
-print(time.perf_counter() - started)
+print(time.perf_counter() - started, time.process_time() - busy)
 """
 
 
@@ -73,7 +76,7 @@ def main() -> None:
     options = _options()
     machine = f"{platform.platform()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
     print(f"{datetime.now(UTC):%Y-%m-%d}, {machine}")
-    print(f"{'':44}{'requests/s':>12}{'plain/s':>10}{'ratio':>8}{'seconds':>9}")
+    print(f"{'':44}{'requests/s':>12}{'plain/s':>10}{'ratio':>8}{'CPU ms':>9}{'plain':>8}")
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:
         asyncio.run(_run(options, Path(folder)))
 
@@ -87,7 +90,8 @@ def _options() -> argparse.Namespace:
 
 async def _run(options: argparse.Namespace, folder: Path) -> None:
     checkout = Checkout(folder / "data")
-    async with checkout.serving(), checkout.journey() as journey:
+    async with checkout.serving() as process, checkout.journey() as journey:
+        server = psutil.Process(process.pid)
         trained = train_iris(folder)
         rows = await _version(journey, trained)
         files = await _version(journey, {**trained, "model/config.json": config("Scikit_Learn", FILE, {})})
@@ -101,7 +105,7 @@ async def _run(options: argparse.Namespace, folder: Path) -> None:
                 Case(f"a row each, {told}", rows, f"{prefix}/tables", options.files, csv, instances, at_once),
             ]
             for case in cases:
-                await _measure(journey, case, folder)
+                await _measure(journey, server, case, folder)
 
 
 async def _version(journey: Journey, files: Mapping[str, bytes]) -> str:
@@ -123,8 +127,8 @@ def _write_inputs(own: Path, count: int) -> None:
         (own / "tables" / f"{number:06}.csv").write_text(lines)
 
 
-async def _measure(journey: Journey, case: Case, folder: Path) -> None:
-    plain = _plain_seconds(folder, case)
+async def _measure(journey: Journey, server: psutil.Process, case: Case, folder: Path) -> None:
+    plain, plain_busy = _plain_seconds(folder, case)
     name = case.label.replace(" ", "-").replace(",", "")
     output = f"{case.source.rpartition('/')[0]}/answers/{name}"
     target = {"modelVersion": {"modelName": "iris", "version": case.version}, "instanceCount": case.instances}
@@ -136,12 +140,15 @@ async def _measure(journey: Journey, case: Case, folder: Path) -> None:
         "mapping": case.mapping,
         "maxConcurrency": case.at_once,
     }
+    before = _busy_seconds(server)
     deployed = (await journey.ask(DEPLOY, input=given))["deployBatchService"]
     if deployed["errors"]:
         raise JourneyFailure(str(deployed["errors"]))
     seconds = await _seconds(journey, name)
     rate, plain_rate = case.requests / seconds, case.requests / plain
-    print(f"{case.label:44}{rate:>12.1f}{plain_rate:>10.1f}{rate / plain_rate:>8.2f}{seconds:>9.1f}", flush=True)
+    busy = (_busy_seconds(server) - before) / case.requests * 1e3
+    rates = f"{rate:>12.1f}{plain_rate:>10.1f}{rate / plain_rate:>8.2f}"
+    print(f"{case.label:44}{rates}{busy:>9.2f}{plain_busy / case.requests * 1e3:>8.2f}", flush=True)
 
 
 async def _seconds(journey: Journey, name: str) -> float:
@@ -153,14 +160,21 @@ async def _seconds(journey: Journey, name: str) -> float:
     return (at["BATCH_RUN_FINISHED"] - at["SERVICE_RUNNING"]).total_seconds()
 
 
-def _plain_seconds(folder: Path, case: Case) -> float:
+def _busy_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _plain_seconds(folder: Path, case: Case) -> tuple[float, float]:
+    """How long the loop takes, and how much of that it is busy."""
     target = folder / "plain"
     target.mkdir()
     source = folder / "data" / "objects" / case.source
     command = [sys.executable, "-I", "-c", PLAIN, str(folder / "iris.pkl"), str(source), str(target)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     shutil.rmtree(target)
-    return float(said)
+    seconds, busy = map(float, said.split())
+    return seconds, busy
 
 
 if __name__ == "__main__":

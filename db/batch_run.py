@@ -37,6 +37,7 @@ SET state = 'RUNNING',
 WHERE workspace_id = $1
 AND id = $2
 AND state = 'LISTING'
+RETURNING input_count
 """
 CLAIM = """
 UPDATE batch_run
@@ -90,9 +91,10 @@ async def find(connection: Queryable, workspace_id: UUID, run_id: UUID) -> Recor
     return await connection.fetchrow(FIND, workspace_id, run_id)
 
 
-async def note_listed(connection: Queryable, workspace_id: UUID, run_id: UUID) -> None:
-    """All of its inputs are there: count them."""
-    await connection.execute(LISTED, workspace_id, run_id)
+async def note_listed(connection: Connection, workspace_id: UUID, run_id: UUID) -> int:
+    """All of its inputs are there: how many."""
+    count: int = await connection.fetchval(LISTED, workspace_id, run_id)
+    return count
 
 
 async def claim(connection: Queryable, workspace_id: UUID, run_id: UUID, number: int) -> None:

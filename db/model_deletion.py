@@ -7,9 +7,9 @@ from asyncpg import Record
 
 from db.connection import Connection
 
-# A service uses what its configuration in force names, whether it runs or rests.
+# A service uses what the configuration names that is wanted, whether it runs or rests, and the one that is routed to.
 USERS = """
-SELECT 'SERVICE' AS kind, service.id, service.name, version.version
+SELECT DISTINCT 'SERVICE' AS kind, service.id, service.name, version.version
 FROM model_version AS version
 JOIN service_target AS target
     ON target.workspace_id = version.workspace_id AND target.model_version_id = version.id
@@ -18,7 +18,7 @@ JOIN service_configuration AS configuration
 JOIN service
     ON service.workspace_id = configuration.workspace_id
     AND service.id = configuration.service_id
-    AND service.last_configuration_number = configuration.number
+    AND configuration.number IN (service.last_configuration_number, service.routed_configuration_number)
 WHERE version.workspace_id = $1
 AND version.id = ANY($2)
 AND service.deleted_at IS NULL

@@ -92,23 +92,6 @@ SET status = $3, status_message = $4, progress = $5,
 WHERE workspace_id = $1
 AND id = $2
 """
-TARGETS = """
-SELECT service_target.id, service_target.workspace_id, service_configuration.service_id,
-    service_target.model_version_id, service_target.weight, service_target.inference_specification,
-    service_target.cpu_count, service_target.memory_bytes, service_target.gpu_count, service_target.ascend_count,
-    service_target.instance_count, service_target.environment, service_target.generation
-FROM service
-JOIN service_configuration
-    ON service_configuration.workspace_id = service.workspace_id
-    AND service_configuration.service_id = service.id
-    AND service_configuration.number = service.last_configuration_number
-JOIN service_target
-    ON service_target.workspace_id = service.workspace_id
-    AND service_target.service_configuration_id = service_configuration.id
-WHERE service.workspace_id = $1
-AND service.id = $2
-ORDER BY service_target.position
-"""
 # The reconciler works for every workspace: these two statements are its own, no caller reaches them.
 RECONCILED = f"""
 SELECT {COLUMNS}
@@ -256,11 +239,6 @@ async def observe(connection: Connection, workspace_id: UUID, service_id: UUID, 
         observed.progress,
         observed.is_deleted,
     )
-
-
-async def targets(connection: Queryable, workspace_id: UUID, service_id: UUID) -> list[Record]:
-    """The targets of the service's configuration in force."""
-    return await connection.fetch(TARGETS, workspace_id, service_id)
 
 
 async def reconciled(connection: Queryable) -> list[Record]:

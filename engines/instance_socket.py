@@ -18,8 +18,7 @@ async def connect(path: str) -> socket.socket:
     place = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        if not stat.S_ISSOCK(os.fstat(place).st_mode):
-            raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))
+        _refuse_unless_socket(place)
         await asyncio.get_running_loop().sock_connect(connection, f"/proc/self/fd/{place}")
     except BaseException:
         connection.close()
@@ -27,3 +26,8 @@ async def connect(path: str) -> socket.socket:
     finally:
         os.close(place)
     return connection
+
+
+def _refuse_unless_socket(place: int) -> None:
+    if not stat.S_ISSOCK(os.fstat(place).st_mode):
+        raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))

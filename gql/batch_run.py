@@ -66,7 +66,8 @@ class BatchSource:
 @stored("batch_configuration")
 @strawberry.type(description="Where a batch service writes.")
 class BatchOutput:
-    location: StorageLocation = inline("output_", description="The folder of the results.")
+    output_store: str = strawberry.field(description="The name of a store that the operator configured.", name="store")
+    output_key: str = strawberry.field(description="The folder of the results.", name="key")
 
 
 @stored("batch_configuration")

@@ -8,7 +8,7 @@ import strawberry
 from gql.context import Info
 from gql.edge_deployment import EdgeDeployment
 from gql.identifier import Prefix
-from gql.mapping import BY_POSITION, OLDEST_ID, stored
+from gql.mapping import BY_NAME, BY_POSITION, stored
 from gql.model_version import ModelVersionName
 from gql.service import Service
 from gql.service_target import EnvironmentVariableInput, ServiceTarget
@@ -25,7 +25,9 @@ class EdgeService(Service):
     target: ServiceTarget | None = newest(
         "service_id", BY_POSITION, description="The version that it is to run: that of the wanted configuration."
     )
-    deployments: list[EdgeDeployment] = rows("service_id", OLDEST_ID, description="How it is on each of its nodes.")
+    deployments: list[EdgeDeployment] = rows(
+        "service_id", BY_NAME, description="How it is on each of its nodes, by their names."
+    )
 
 
 @strawberry.input(description="The version to run on edge nodes, and how.")

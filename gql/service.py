@@ -31,10 +31,10 @@ described_enum(
     ServiceStatus,
     description="How a service is.",
     values={
-        "PENDING": "It waits for a place to run.",
-        "DEPLOYING": "Its instances are being prepared or are starting.",
+        "PENDING": "It waits for a place in its resource pool; statusMessage says what is missing.",
+        "DEPLOYING": "Its instances are being prepared or are starting; during an update those before answer.",
         "RUNNING": "All of its instances are ready.",
-        "CONCERNING": "Some of its instances are not ready.",
+        "CONCERNING": "Some of its instances are not ready, or an update has failed and what was before serves on.",
         "STOPPING": "It is being stopped.",
         "STOPPED": "It does not run, and can be started.",
         "FAILED": "None of its instances is ready; statusMessage says why. It is tried again now and then.",
@@ -57,7 +57,9 @@ class Service(Node):
     deployment_type: DeploymentType = strawberry.field(description="What it is deployed as.")
     status: ServiceStatus = strawberry.field(description="How it is.")
     status_message: str | None = strawberry.field(description="Why it is so, where that is not plain.")
-    progress: float | None = strawberry.field(description="The share of its instances that are ready, from 0 to 1.")
+    progress: float | None = strawberry.field(
+        description="The share of the wanted instances that are ready, from 0 to 1."
+    )
     desired_state: ServiceDesiredState = strawberry.field(description="What it is to be.")
     revision: int = strawberry.field(description="Counts what was asked of it.")
     created_at: datetime = strawberry.field(description="When it was first deployed.")

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -21,12 +20,12 @@ from resolvers.batch_configuration import BatchConfiguration
 from resolvers.batch_dispatch import BatchDispatcher
 from resolvers.batch_failure import InputFailed
 from resolvers.batch_file import ByteBudget, read_whole, size_of
+from resolvers.batch_form import MULTIPART, file_form
 from resolvers.batch_journal import BatchJournal
 from resolvers.errors import ErrorCode
 from resolvers.installation import Installation
 
 JSON = "application/json"
-MULTIPART = "multipart/form-data"
 CSV_SUFFIX = ".csv"
 LINES_AT_ONCE = 500
 # Decoded text and its rows take more room than the bytes.
@@ -90,7 +89,7 @@ class BatchAnswers:
         configuration = self._configuration
         content_type, body = configuration.api_content_type, data
         if content_type == MULTIPART:
-            content_type, body = _form(configuration.parameter or "", PurePosixPath(key).name, data)
+            content_type, body = file_form(configuration.parameter or "", PurePosixPath(key).name, data)
         return InstanceRequest(configuration.api_method, configuration.api_url, content_type, body)
 
     async def _csv(
@@ -172,18 +171,6 @@ def _line(answer: bytes) -> str:
 
 def _failed_line(number: int, code: ErrorCode, message: str) -> str:
     return printable(orjson.dumps({"error": {"code": code, "message": message, "row": number}}).decode())
-
-
-def _form(parameter: str, filename: str, data: bytes) -> tuple[str, bytes]:
-    """A form's content type and body with one file."""
-    boundary = secrets.token_hex(16)
-    names = f'name="{_quoted(parameter)}"; filename="{_quoted(filename)}"'
-    head = f"--{boundary}\r\nContent-Disposition: form-data; {names}\r\nContent-Type: application/octet-stream\r\n\r\n"
-    return f"{MULTIPART}; boundary={boundary}", b"".join([head.encode(), data, f"\r\n--{boundary}--\r\n".encode()])
-
-
-def _quoted(text: str) -> str:
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -52,7 +52,7 @@ class BatchKeeper:
         if run["state"] not in UNDER_WAY:
             await self._conclude(row, run)
             return
-        drive = self._drive(run)
+        drive = await self._drive(run)
         if run["state"] == "LISTING":
             await self._observe(row, ServiceStatus.DEPLOYING, drive.wait_reason or "The inputs are being listed.", 0.0)
             return
@@ -60,7 +60,7 @@ class BatchKeeper:
 
     async def rest(self, row: Record) -> None:
         """See `resolvers.reconciler.Keeper`."""
-        self._let_go(row["id"])
+        await self._let_go(row["id"])
         await self._targets.rest(row)
         is_deleted = row["desired_state"] == ServiceDesiredState.DELETED
         if is_deleted:
@@ -68,7 +68,8 @@ class BatchKeeper:
                 await batch_row.delete_of_service(connection, row["workspace_id"], row["id"])
                 await batch_input.delete_of_service(connection, row["workspace_id"], row["id"])
         status = ServiceStatus.DELETING if is_deleted else ServiceStatus.STOPPED
-        progress = None if is_deleted else row["progress"]
+        run = await batch_run.newest(self._pool, row["workspace_id"], row["id"])
+        progress = None if is_deleted or run is None else _progress(run)
         await observe(self._pool, row, service.Observation(status, None, progress, is_deleted))
 
     async def _run(self, row: Record) -> Record | None:
@@ -83,25 +84,25 @@ class BatchKeeper:
                 return run
             if run["is_reported"] and row["status"] in (ServiceStatus.FAILED, ServiceStatus.FINISHED):
                 return None
-        self._let_go(row["id"])
+        await self._let_go(row["id"])
         async with transaction(self._pool, row["workspace_id"], ACTOR) as unit:
             if await lock_unchanged(unit, row) is None:
                 return None
             await batch_run.abandon(unit.connection, *identity)
             return await batch_run.insert(unit.connection, *identity, configuration["service_configuration_id"])
 
-    def _drive(self, run: Record) -> BatchDrive:
+    async def _drive(self, run: Record) -> BatchDrive:
         drive = self._drives.get(run["service_id"])
         if drive is None or drive.run_id != run["id"] or drive.is_over:
-            self._let_go(run["service_id"])
+            await self._let_go(run["service_id"])
             drive = self._drives[run["service_id"]] = BatchDrive(self._installation, run, self._budget)
             self._begun.append(drive)
         return drive
 
-    def _let_go(self, service_id: UUID) -> None:
+    async def _let_go(self, service_id: UUID) -> None:
         drive = self._drives.pop(service_id, None)
         if drive is not None:
-            drive.let_go()
+            await drive.let_go()
 
     async def _keep_instances(
         self, row: Record, run: Record, drive: BatchDrive, statuses: Mapping[str, InstanceStatus]
@@ -121,9 +122,8 @@ class BatchKeeper:
             status = ServiceStatus.CONCERNING
         if status is ServiceStatus.RUNNING and drive.wait_reason:
             status, message = ServiceStatus.CONCERNING, drive.wait_reason
-        progress = (run["succeeded_count"] + run["failed_count"]) / max(1, run["input_count"])
         problem = next((each.problem for each in seen.values() if each.problem), None)
-        await self._observe(row, status, message, progress, problem)
+        await self._observe(row, status, message, _progress(run), problem)
 
     async def _observe(
         self,
@@ -154,16 +154,22 @@ class BatchKeeper:
 
     async def _conclude(self, row: Record, run: Record) -> None:
         """The run has ended: so do the instances, and then the service says so."""
-        self._let_go(row["id"])
+        await self._let_go(row["id"])
         await self._targets.rest(row)
         status = ServiceStatus.FINISHED if run["state"] == "FINISHED" else ServiceStatus.FAILED
         message = run["error"]["message"] if run["error"] else None
         if message is None and run["failed_count"]:
             message = failures_told(run)
-        done = (run["succeeded_count"] + run["failed_count"]) / max(1, run["input_count"])
         async with transaction(self._pool, row["workspace_id"], ACTOR) as unit:
             current = await lock_unchanged(unit, row)
             if current is None:
                 return
             await batch_run.report(unit.connection, row["workspace_id"], run["id"])
-            await note(unit, current, service.Observation(status, message, done), run["error"])
+            await note(unit, current, service.Observation(status, message, _progress(run)), run["error"])
+
+
+def _progress(run: Record) -> float:
+    """The share of inputs that have ended."""
+    ended: int = run["succeeded_count"] + run["failed_count"]
+    inputs: int = run["input_count"]
+    return ended / max(1, inputs)

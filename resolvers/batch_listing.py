@@ -5,7 +5,7 @@ from contextlib import aclosing
 from asyncpg import Record
 
 from artifacts.object_store import ObjectStore
-from db import batch_input, batch_run
+from db import batch_input
 from db.batch_input import NewInput
 from resolvers.batch_configuration import BatchConfiguration, BatchInputKind
 from resolvers.batch_failure import RunFailed
@@ -44,7 +44,6 @@ async def list_inputs(installation: Installation, run: Record, configuration: Ba
         raise RunFailed(ErrorCode.MANIFEST_INVALID, " ".join(map(str, faults))[:FAULT_LENGTH])
     if not count + len(batch):
         raise RunFailed(ErrorCode.INPUT_EMPTY, empty(source))
-    await batch_run.note_listed(installation.pool, workspace_id, run_id)
 
 
 def empty(source: BatchSource) -> str:

@@ -86,11 +86,12 @@ class BatchDrive:
         finally:
             self.is_over = True
 
-    def let_go(self) -> None:
-        """End it where it is; what is under way is asked again when the run goes on."""
+    async def let_go(self) -> None:
+        """End it where it is; what is under way is asked again when the run goes on. Nothing is written after this."""
         self.is_over = True
         if self._task is not None:
             self._task.cancel()
+            await asyncio.wait({self._task})
 
     async def _try(self) -> bool:
         """Whether the run has ended."""
@@ -134,9 +135,9 @@ class BatchDrive:
     async def _list(self, run: Record, configuration: BatchConfiguration) -> None:
         await operation.advance_subject(self._pool, self._workspace_id, self._service_id, "LISTING", None)
         await list_inputs(self._installation, run, configuration)
-        listed = await self._row()
         async with transaction(self._pool, self._workspace_id, ACTOR) as unit:
-            unit.record("BATCH_RUN_STARTED", self._service_id, number=run["number"], inputs=listed["input_count"])
+            inputs = await batch_run.note_listed(unit.connection, self._workspace_id, self.run_id)
+            unit.record("BATCH_RUN_STARTED", self._service_id, number=run["number"], inputs=inputs)
             await service.notify(unit.connection, self._service_id)
         self.wait_reason = None
 

@@ -51,15 +51,20 @@ def status_of(
     if ready == len(instances):
         return Observation(ServiceStatus.RUNNING, None, progress)
     serving = update.serving if update else ready
-    failure = _failure(row, instances, serving, timeout_seconds)
+    failure = _failure(row, instances, update, timeout_seconds)
     if failure is None:
         return _under_way(instances, update, ready, progress)
+    # What is said already may be said once more, and whether something serves may have changed since.
+    in_vain = _in_vain(update) if update else ""
+    failure = failure.removeprefix(in_vain)
     if not serving:
         return Observation(ServiceStatus.FAILED, failure, progress)
-    return Observation(ServiceStatus.CONCERNING, _in_vain(update, failure) if update else failure, progress)
+    return Observation(ServiceStatus.CONCERNING, in_vain + failure, progress)
 
 
-def _failure(row: Record, instances: Sequence[Seen], serving: int, timeout_seconds: float | None) -> str | None:
+def _failure(
+    row: Record, instances: Sequence[Seen], update: Update | None, timeout_seconds: float | None
+) -> str | None:
     """Why the service is not as it should be; None while it is on its way there."""
     ended = [instance.reason for instance in instances if instance.state == "EXITED" and instance.reason]
     if ended:
@@ -70,10 +75,10 @@ def _failure(row: Record, instances: Sequence[Seen], serving: int, timeout_secon
     if timeout_seconds is not None:
         return f"The service was not ready within {timeout_seconds:g} s. {said}"
     # While they are tried again they have failed still, and for the reason that was seen last.
-    if row["status"] == ServiceStatus.FAILED:
+    if row["status"] == ServiceStatus.FAILED or (update and row["status"] == ServiceStatus.CONCERNING):
         return earlier or row["status_message"] or said
     has_begun = row["status"] in (ServiceStatus.DEPLOYING, ServiceStatus.PENDING)
-    return said if serving and not has_begun else None
+    return said if ready and not has_begun else None
 
 
 def _under_way(instances: Sequence[Seen], update: Update | None, ready: int, progress: float) -> Observation:
@@ -89,9 +94,8 @@ def _under_way(instances: Sequence[Seen], update: Update | None, ready: int, pro
     return Observation(ServiceStatus.DEPLOYING, message, progress)
 
 
-def _in_vain(update: Update, failure: str) -> str:
-    already = f"Configuration {update.number} has not come into force; configuration {update.routed_number} serves on."
-    return failure if failure.startswith(already) else f"{already} {failure}"
+def _in_vain(update: Update) -> str:
+    return f"Configuration {update.number} has not come into force; configuration {update.routed_number} serves on. "
 
 
 def next_attempt(row: Record, now: datetime) -> tuple[int, datetime]:

@@ -17,7 +17,7 @@ KEPT_SECONDS = 600.0
 async def place(pool: Pool, instance: Record, target: Record) -> str | None:
     """Give an instance its place. None where it has it, else the sentence why it waits. Safe in several at once.
 
-    `instance` is a row of `db.service_instance`, `target` one of `db.service.targets`.
+    `instance` is a row of `db.service_instance`, `target` one of `db.service_configuration`.
     """
     workspace_id, size = instance["workspace_id"], Amounts.of(target)
     async with pool.acquire() as connection, connection.transaction():

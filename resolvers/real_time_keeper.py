@@ -50,12 +50,14 @@ class RealTimeKeeper:
         update = _update(row, standing, seen)
         timeout_seconds = await self._overdue(row)
         observed = status_of(row, wanted, update=update, timeout_seconds=timeout_seconds)
-        if update is None or observed.status != ServiceStatus.RUNNING:
+        is_complete = observed.status == ServiceStatus.RUNNING
+        if update is None or not is_complete:
             problem = next((each.problem for each in wanted if each.problem), None)
-            await observe(self._pool, row, observed, problem, is_late=timeout_seconds is not None)
+            is_late = timeout_seconds is not None and not is_complete
+            await observe(self._pool, row, observed, problem, is_late=is_late)
         elif not await self._turn_over(row, standing, observed):
             return
-        self._dismiss_rest(row, standing, has_update=update is not None and observed.status != ServiceStatus.RUNNING)
+        self._dismiss_rest(row, standing, has_update=update is not None and not is_complete)
 
     async def rest(self, row: Record) -> None:
         """See `resolvers.reconciler.Keeper`."""

@@ -24,7 +24,7 @@ SERVICE = f"""query ($name: String!) {{ service(by: {{name: $name}}) {{
     operation {{ kind state stage progress error {{ code message }} }}
     ... on BatchService {{
         target {{ instanceCount readyInstanceCount modelVersion {{ version }} instances {{ state reason attempts }} }}
-        input {{ kind location {{ store key }} }} output {{ location {{ store key }} }}
+        input {{ kind location {{ store key }} }} output {{ store key }}
         mapping {{ kind apiPath parameter rule maxConcurrency }}
         run {{ {RUN} {INPUTS} }} runs(first: 10) {{ nodes {{ {RUN} }} }} }} }} }}"""
 ENDED = ("FINISHED", "FAILED")

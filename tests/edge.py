@@ -20,6 +20,7 @@ DEPLOYMENTS = """... on EdgeService {
     target { modelVersion { version } }
     deployments { desiredState state reason address configurationNumber reportedAt edgeNode { name status } } }"""
 STOP_SECONDS = 30.0
+TABLES = ("edge_node", "edge_deployment", "edge_service_node", "service_configuration", "service_target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,36 @@ async def on_node(api: Api, name: str, node: str, state: str, *, within_seconds:
         return deployment if deployment["state"] == state else None
 
     return await wait_for(look, within_seconds=within_seconds)
+
+
+def iris(version: str, **fields: Any) -> dict[str, Any]:
+    return {"modelVersion": {"modelName": "iris", "version": version}, **fields}
+
+
+async def stored(api: Api) -> dict[str, Any]:
+    """What a refused mutation must leave as it is."""
+    counts: dict[str, Any] = {table: await api.count(table) for table in TABLES}
+    rows = await api.pool.fetch("SELECT id, desired_state, revision FROM edge_deployment ORDER BY id")
+    services = await api.pool.fetch("SELECT id, revision, desired_state FROM service ORDER BY id")
+    return {**counts, **await api.counts(), "rows": [tuple(row) for row in [*rows, *services]]}
+
+
+async def refuse(api: Api, mutation: str, /, **fields: Any) -> list[tuple[str, list[str]]]:
+    """The codes and paths of the errors of a request that must change nothing."""
+    before = await stored(api)
+    errors = await api.refused(mutation, **fields)
+    assert await stored(api) == before
+    return sorted((error["code"], error["path"]) for error in errors)
+
+
+async def up(api: Api, name: str, version: str, *nodes: Node) -> dict[str, Any]:
+    """A new service that every one of its nodes says it runs: what each node is told, by its name."""
+    await deploy_edge(api, name, version, *(node.name for node in nodes))
+    wanted = {node.name: (await sync(api, node))[0] for node in nodes}
+    for node in nodes:
+        await sync(api, node, told(wanted[node.name], "RUNNING"))
+    await edge_service_in(api, name, "RUNNING")
+    return wanted
 
 
 @dataclass(slots=True)

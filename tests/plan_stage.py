@@ -38,7 +38,7 @@ FURTHER = (
     """INSERT INTO environment_build (workspace_id, model_version_id, digest, runtime, requirements)
     SELECT workspace_id, id, 'digest', 'python3.11', '{}' FROM model_version WHERE workspace_id = $1 LIMIT 20000""",
     """INSERT INTO service_instance (workspace_id, service_id, service_target_id, number, state)
-    SELECT target.workspace_id, service_id, target.id, position_, 'EXITED'
+    SELECT target.workspace_id, service_id, target.id, 10 * target.position + position_, 'EXITED'
     FROM service_target AS target
     JOIN service_configuration AS configuration ON configuration.id = service_configuration_id,
         generate_series(1, 10) AS position_
@@ -47,6 +47,10 @@ FURTHER = (
     SELECT workspace_id, service_id, 100 * number + line, id, 'line ' || line
     FROM service_instance, generate_series(1, 10) AS line WHERE workspace_id = $1 AND number = 1
     ON CONFLICT DO NOTHING""",
+    """INSERT INTO edge_node (workspace_id, name, token_sha256, status, created_by)
+    SELECT $1, 'node-' || number, sha256(convert_to('node-' || number, 'UTF8')),
+        CASE WHEN number % 50 = 0 THEN 'UNCONNECTED' ELSE 'RUNNING' END, 'ci'
+    FROM generate_series(1, 2000) AS number""",
     """INSERT INTO model (workspace_id, name, created_by, deleted_at, deleted_by)
     SELECT $1, 'deleted-' || number, 'ci', now(), 'ci' FROM generate_series(1, 200) AS number""",
     """INSERT INTO market_listing (workspace_id, model_id, model_version_id, publisher, model_name, version_number,

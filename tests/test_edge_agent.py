@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 
 from db.connection import Pool
 from tests.api import Api, RunningServer, free_port, running_server, wait_for
@@ -69,6 +70,7 @@ def _command(process: psutil.Process) -> list[str]:
         return []
 
 
+@pytest.mark.slow
 async def test_nodes_serve_with_and_without_the_server_and_after_their_own_restart(
     pool: Pool, database_url: str, data_dir: Path, tmp_path: Path, environments: Path
 ) -> None:
@@ -112,6 +114,7 @@ async def test_nodes_serve_with_and_without_the_server_and_after_their_own_resta
             await answers_again(known["gate"], 1)
 
 
+@pytest.mark.slow
 async def test_an_update_loses_no_prediction_and_one_that_fails_leaves_what_serves(
     pool: Pool, database_url: str, data_dir: Path, tmp_path: Path, environments: Path
 ) -> None:
@@ -194,6 +197,7 @@ async def test_a_file_with_another_byte_is_not_run_until_it_is_the_one_that_was_
         assert (await ask((await addresses(api, "edge"))["gate"]))["answer"] == 1
 
 
+@pytest.mark.slow
 async def test_a_node_whose_token_was_renewed_says_so_and_goes_on_serving(
     server: RunningServer, api: Api, tmp_path: Path, environments: Path
 ) -> None:

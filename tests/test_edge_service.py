@@ -1,54 +1,22 @@
-from collections.abc import Mapping
-from typing import Any
-
 from tests.api import Api, wait_for
 from tests.edge import (
     DEPLOYMENTS,
-    Node,
     deploy_edge,
     edge_service,
     edge_service_in,
+    iris,
     node_in,
     on_node,
+    refuse,
     register,
     sync,
     told,
+    up,
 )
 from tests.packages import import_package, mxnet_package
-from tests.services import ECHO, act, events_of, import_version, is_gone, package, running, target
+from tests.services import ECHO, import_version, package
 
 UNKNOWN = {"modelVersion": {"modelName": "nobody", "version": "0.0.1"}}
-TABLES = ("edge_node", "edge_deployment", "edge_service_node", "service_configuration", "service_target")
-
-
-def iris(version: str, **fields: Any) -> dict[str, Any]:
-    return {"modelVersion": {"modelName": "iris", "version": version}, **fields}
-
-
-async def stored(api: Api) -> dict[str, Any]:
-    """What a refused mutation must leave as it is."""
-    counts: dict[str, Any] = {table: await api.count(table) for table in TABLES}
-    rows = await api.pool.fetch("SELECT id, desired_state, revision FROM edge_deployment ORDER BY id")
-    services = await api.pool.fetch("SELECT id, revision, desired_state FROM service ORDER BY id")
-    return {**counts, **await api.counts(), "rows": [tuple(row) for row in [*rows, *services]]}
-
-
-async def refuse(api: Api, mutation: str, /, **fields: Any) -> list[tuple[str, list[str]]]:
-    """The codes and paths of the errors of a request that must change nothing."""
-    before = await stored(api)
-    errors = await api.refused(mutation, **fields)
-    assert await stored(api) == before
-    return sorted((error["code"], error["path"]) for error in errors)
-
-
-async def up(api: Api, name: str, version: str, *nodes: Node) -> dict[str, Any]:
-    """A new service that every one of its nodes says it runs: what each node is told, by its name."""
-    await deploy_edge(api, name, version, *(node.name for node in nodes))
-    wanted = {node.name: (await sync(api, node))[0] for node in nodes}
-    for node in nodes:
-        await sync(api, node, told(wanted[node.name], "RUNNING"))
-    await edge_service_in(api, name, "RUNNING")
-    return wanted
 
 
 async def test_everything_that_is_wrong_with_a_deployment_is_told_at_once(api: Api) -> None:
@@ -187,145 +155,6 @@ async def test_a_service_is_stopped_and_started_on_one_node_alone(api: Api) -> N
     assert (await sync(api, gate))[0]["desired_state"] == "RUNNING"
 
 
-async def test_an_update_is_a_new_configuration_that_the_nodes_come_to(api: Api) -> None:
-    versions = [await import_version(api, package(ECHO)), await import_version(api, package("return {}"))]
-    gate, yard = await register(api, "gate"), await register(api, "yard")
-    await up(api, "edge", versions[0], gate, yard)
-    assert await refuse(api, "updateEdgeService", serviceName="edge", nodes=["gate", "nowhere"]) == [
-        ("NOT_FOUND", ["nodes", "1"])
-    ]
-    changed = await api.mutate(
-        "updateEdgeService",
-        f"warnings {{ code }} service {{ status {DEPLOYMENTS} }}",
-        serviceName="edge",
-        target=iris(versions[1]),
-    )
-    assert (changed["errors"], changed["service"]["status"]) == ([], "DEPLOYING")
-    wanted = {node.name: (await sync(api, node))[0] for node in (gate, yard)}
-    assert {each["configuration_number"] for each in wanted.values()} == {2}
-    await sync(api, gate, told(wanted["gate"], "RUNNING", configuration_number=1))
-    await sync(api, yard, told(wanted["yard"], "RUNNING"))
-    behind = await edge_service(api, "edge")
-    assert behind["status"] == "DEPLOYING"
-    await sync(api, gate, told(wanted["gate"], "RUNNING"))
-    await edge_service_in(api, "edge", "RUNNING")
-    document = (
-        """{ service(by: {name: "edge"}) { configurations(first: 5) { nodes { number cause state isRouted } } } }"""
-    )
-    newest, first = (await api.ask(document))["service"]["configurations"]["nodes"]
-    assert newest == {"number": 2, "cause": "UPDATE", "state": "SUCCEEDED", "isRouted": True}
-    assert (first["state"], first["isRouted"]) == ("SUCCEEDED", False)
-
-
-async def test_a_node_that_is_taken_out_of_a_service_lets_go_of_it(api: Api) -> None:
-    version = await import_version(api, package(ECHO))
-    gate, yard = await register(api, "gate"), await register(api, "yard")
-    await up(api, "edge", version, gate, yard)
-    assert await refuse(api, "deleteEdgeNode", nodeName="gate") == [("IN_USE", ["nodeName"])]
-    changed = await api.mutate("updateEdgeService", f"service {{ {DEPLOYMENTS} }}", serviceName="edge", nodes=["yard"])
-    assert [node["edgeNode"]["name"] for node in changed["service"]["deployments"]] == ["yard"]
-    assert await sync(api, gate) == []
-    assert (await sync(api, yard))[0]["configuration_number"] == 2
-    assert (await api.mutate("deleteEdgeNode", "edgeNode { name }", nodeName="gate"))["errors"] == []
-
-
-async def test_an_earlier_configuration_comes_back_on_its_nodes_and_a_restart_begins_the_last_anew(api: Api) -> None:
-    version = await import_version(api, package(ECHO))
-    gate, yard = await register(api, "gate"), await register(api, "yard")
-    first = await up(api, "edge", version, gate, yard)
-    await api.mutate("updateEdgeService", "service { id }", serviceName="edge", nodes=["yard"])
-    (second,) = await sync(api, yard)
-    await sync(api, yard, told(second, "RUNNING"))
-    await edge_service_in(api, "edge", "RUNNING")
-    await act(api, "rollBackService", "edge")
-
-    async def is_told() -> bool:
-        return bool(await sync(api, gate))
-
-    await wait_for(is_told)
-    (third,) = await sync(api, gate)
-    assert (third["configuration_number"], third["generation"]) == (3, first["gate"]["generation"])
-    for node in (gate, yard):
-        await sync(api, node, told(third, "RUNNING"))
-    found = await edge_service_in(api, "edge", "RUNNING")
-    assert len(found["deployments"]) == 2
-    await act(api, "restartService", "edge")
-    (fourth,) = await sync(api, gate)
-    assert (fourth["configuration_number"], fourth["generation"]) == (4, third["generation"] + 1)
-
-
-async def test_a_configuration_whose_node_is_deleted_does_not_come_back(api: Api) -> None:
-    version = await import_version(api, package(ECHO))
-    gate, yard = await register(api, "gate"), await register(api, "yard")
-    await up(api, "edge", version, gate, yard)
-    await api.mutate("updateEdgeService", "service { id }", serviceName="edge", nodes=["yard"])
-    assert (await api.mutate("deleteEdgeNode", "edgeNode { name }", nodeName="gate"))["errors"] == []
-    assert await refuse(api, "rollBackService", serviceName="edge") == [("NOT_FOUND", ["configurationNumber"])]
-
-
-async def test_what_is_said_of_a_service_changes_without_a_new_configuration(api: Api) -> None:
-    version = await import_version(api, package(ECHO))
-    gate = await register(api, "gate")
-    await deploy_edge(api, "edge", version, "gate")
-    changed = await api.mutate("updateEdgeService", "service { description }", serviceName="edge", description="Oak")
-    assert changed["service"] == {"description": "Oak"}
-    assert (await sync(api, gate))[0]["configuration_number"] == 1
-    assert await refuse(api, "updateEdgeService", serviceName="nobody") == [("NOT_FOUND", ["serviceName"])]
-
-
-async def test_a_stopped_service_rests_once_every_node_that_is_heard_of_says_so(api: Api) -> None:
-    version = await import_version(api, package(ECHO))
-    gate, yard = await register(api, "gate"), await register(api, "yard")
-    wanted = await up(api, "edge", version, gate, yard)
-    await act(api, "stopService", "edge")
-    stopping: Mapping[str, Any] = (await sync(api, gate, told(wanted["gate"], "RUNNING")))[0]
-    assert stopping["desired_state"] == "STOPPED"
-    await sync(api, gate, told(wanted["gate"], "STOPPED"))
-    assert (await edge_service(api, "edge"))["status"] == "STOPPING"
-    assert await refuse(api, "stopEdgeDeployment", serviceName="edge", nodeName="yard") == [
-        ("INVALID_STATE", ["serviceName"])
-    ]
-    await api.pool.execute("UPDATE edge_node SET last_seen_at = now() - interval '2 hours' WHERE name = 'yard'")
-    stopped = await edge_service_in(api, "edge", "STOPPED")
-    assert stopped["statusMessage"] == "Not heard of, and so not told as yet: yard."
-    await act(api, "startService", "edge")
-    assert (await sync(api, gate, told(wanted["gate"], "STOPPED")))[0]["desired_state"] == "RUNNING"
-
-
-async def test_a_deleted_service_is_gone_once_its_nodes_no_longer_have_it(api: Api) -> None:
-    version = await import_version(api, package(ECHO))
-    gate = await register(api, "gate")
-    wanted = await up(api, "edge", version, gate)
-    service = await edge_service(api, "edge")
-    await act(api, "deleteService", "edge")
-    assert await sync(api, gate, told(wanted["gate"], "RUNNING")) == []
-    assert not await is_gone(api, "edge")
-    await sync(api, gate)
-
-    async def look() -> bool:
-        return await is_gone(api, "edge")
-
-    await wait_for(look)
-    assert (await events_of(api, service))[-2:] == ["SERVICE_DELETE_REQUESTED", "SERVICE_DELETED"]
-    assert await api.count("edge_deployment") == 0
-    assert (await api.mutate("deleteEdgeNode", "edgeNode { name }", nodeName="gate"))["errors"] == []
-
-
-async def test_a_deleted_service_does_not_wait_for_a_node_that_is_gone_for_good(api: Api) -> None:
-    version = await import_version(api, package(ECHO))
-    gate = await register(api, "gate")
-    wanted = await up(api, "edge", version, gate)
-    await api.pool.execute("UPDATE edge_node SET last_seen_at = now() - interval '2 hours'")
-    await node_in(api, "gate", "UNCONNECTED")
-    await act(api, "deleteService", "edge")
-
-    async def look() -> bool:
-        return await is_gone(api, "edge")
-
-    await wait_for(look)
-    assert await sync(api, gate, told(wanted["gate"], "RUNNING")) == []
-
-
 async def test_lines_that_are_sent_again_are_taken_down_once(api: Api) -> None:
     version = await import_version(api, package(ECHO))
     gate = await register(api, "gate")
@@ -340,10 +169,3 @@ async def test_lines_that_are_sent_again_are_taken_down_once(api: Api) -> None:
     found = await api.service("edge", "logs(first: 9) { nodes { text edgeNode { name } modelVersion { version } } }")
     assert [each["text"] for each in found["logs"]["nodes"]] == ["one", "two\ufffd", "three", "one"]
     assert {each["edgeNode"]["name"] for each in found["logs"]["nodes"]} == {"gate"}
-
-
-async def test_another_type_of_service_is_refused(api: Api) -> None:
-    version = await import_version(api, package(ECHO))
-    await running(api, "here", target(version))
-    for mutation, fields in (("updateEdgeService", {"description": "x"}), ("stopEdgeDeployment", {"nodeName": "gate"})):
-        assert await refuse(api, mutation, serviceName="here", **fields) == [("INVALID_STATE", ["serviceName"])]

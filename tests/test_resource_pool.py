@@ -33,7 +33,12 @@ async def test_a_workspace_has_the_shared_pool_which_nobody_bounds_and_nobody_ch
 
 async def test_a_dedicated_pool_is_made_changed_and_ended(api: Api) -> None:
     made = await create_pool(api, "gpu-a", cpuCount=4, memoryBytes=8 * GIBIBYTE, description="for tests")
-    assert (made["kind"], made["revision"], made["gpuCount"], made["createdBy"]) == ("DEDICATED", 1, 0, "MODELYARD_TOKEN")
+    assert (made["kind"], made["revision"], made["gpuCount"], made["createdBy"]) == (
+        "DEDICATED",
+        1,
+        0,
+        "MODELYARD_TOKEN",
+    )
     found = await api.ask("query ($id: ID!) { node(id: $id) { ... on ResourcePool { name cpuCount } } }", id=made["id"])
     assert found["node"] == {"name": "gpu-a", "cpuCount": 4}
     changed = await api.mutate(

@@ -1,6 +1,8 @@
 """Updates, restarts and returns of real-time services, with real instances."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -204,19 +206,12 @@ async def test_what_dies_while_an_update_is_under_way_comes_back(api: Api, data_
     (pid,) = pids(data_dir)
     await update(api, "iris", target(hanging))
     await eventually(lambda: len(pids(data_dir)) == 2)
-    kill(pid)
+    os.kill(pid, signal.SIGKILL)
     await wait_for(partial(answers, api, service, "good"))
     assert (await api.service("iris"))["status"] == "DEPLOYING"
     await act(api, "deleteService", "iris")
     await wait_for(lambda: is_gone(api, "iris"))
     assert pids(data_dir) == []
-
-
-def kill(pid: int) -> None:
-    import os
-    import signal
-
-    os.kill(pid, signal.SIGKILL)
 
 
 async def answers(api: Api, service: Mapping[str, Any], expected: object) -> bool:
@@ -246,12 +241,8 @@ async def test_a_deployment_that_takes_too_long_has_failed_and_is_tried_on(
         found = await api.service_in("iris", "CONCERNING")
         assert "not ready within 2 s" in found["statusMessage"]
         assert "configuration 1 serves on" in found["statusMessage"]
-        assert await ask(api, await running_or_concerning(api), {}) == "good"
+        assert await ask(api, service, {}) == "good"
     await nothing_left(data_dir)
-
-
-async def running_or_concerning(api: Api) -> Any:
-    return await api.service_in("iris", "RUNNING", "CONCERNING")
 
 
 async def test_of_two_servers_one_runs_the_instances_and_the_other_takes_on(

@@ -98,9 +98,11 @@ FROM reading.any_edge_node
 WHERE deleted_at IS NULL;
 
 CREATE VIEW reading.edge_deployment AS
-SELECT id, workspace_id, service_id, edge_node_id, desired_state, state, reason, address, configuration_number,
-    reported_at, revision
-FROM public.edge_deployment;
+SELECT deployment.id, deployment.workspace_id, deployment.service_id, deployment.edge_node_id,
+    node.name COLLATE "C" AS name_key, deployment.desired_state, deployment.state, deployment.reason,
+    deployment.address, deployment.configuration_number, deployment.reported_at, deployment.revision
+FROM public.edge_deployment AS deployment
+JOIN public.edge_node AS node ON node.workspace_id = deployment.workspace_id AND node.id = deployment.edge_node_id;
 
 CREATE OR REPLACE VIEW reading.log_line AS
 SELECT workspace_id, service_id, number, service_instance_id AS instance_id, instance_number, model_version_id,
