@@ -152,7 +152,7 @@ class ObjectStore(Protocol):
 
     @property
     def bucket(self) -> tuple[str, str] | None:
-        """The bucket, and the prefix in it, empty or ending with a slash, below which all keys are; None for a folder."""
+        """The bucket, and the prefix (empty or with a slash at its end) below which all keys are; None for a folder."""
 
     async def open(self) -> None: ...
 

@@ -10,7 +10,7 @@ from gql.context import Context, Info
 from gql.described_enum import described_enum
 from gql.identifier import Prefix, encode
 from gql.mapping import BY_POSITION, stored
-from gql.scalar import URL
+from gql.scalar import URL, BigInt
 from gql.service import Service
 from gql.service_metrics import ServiceMetrics, metrics_of
 from gql.service_target import ServiceTarget, ServiceTargetInput
@@ -61,7 +61,7 @@ class RealTimeService(Service):
         "service_id", BY_POSITION, description="The versions that it is to run: those of the wanted configuration."
     )
     access: ServiceAccess = strawberry.field(description="Who may send predictions.")
-    max_body_bytes: int | None = strawberry.field(
+    max_body_bytes: BigInt | None = strawberry.field(
         description="Largest body of one prediction; null: what the server allows."
     )
     timeout_seconds: float | None = strawberry.field(
@@ -71,7 +71,7 @@ class RealTimeService(Service):
         description="How many predictions a second are passed on; null: any number."
     )
     request_burst: int | None = strawberry.field(
-        description="How many may come at once above that; null: as many as in one second."
+        description="How many may come at once, before the rate holds them back; null: as many as in one second."
     )
     checks_inputs: bool = strawberry.field(
         description="Whether inputs that do not fit the declared schema are refused before the model is asked."
@@ -87,7 +87,7 @@ class RealTimeService(Service):
 MAX_BODY_BYTES = "Largest body of one prediction, up to what the server allows; null: just that."
 TIMEOUT_SECONDS = "Longest that one prediction may take, up to what the server allows; null: just that."
 REQUESTS_PER_SECOND = "How many predictions a second are passed on; null: any number."
-REQUEST_BURST = "How many may come at once above that; null: as many as in one second."
+REQUEST_BURST = "How many may come at once, before the rate holds them back; null: as many as in one second."
 CHECKS_INPUTS = "Whether inputs that do not fit the declared schema are refused before the model is asked."
 AUTO_STOP = "Stop it by itself so long after each start: 3,600 to 86,400 seconds; null: never."
 PLAN_FINGERPRINT = "The fingerprint of the plan that this follows; if anything has changed since, nothing is done."
@@ -102,7 +102,7 @@ class DeployRealTimeServiceInput:
         default=None, description="The resource pool that it runs in; the shared one if left out."
     )
     access: ServiceAccess = strawberry.field(default=ServiceAccess.TOKEN, description="Who may send predictions.")
-    max_body_bytes: int | None = strawberry.field(default=None, description=MAX_BODY_BYTES)
+    max_body_bytes: BigInt | None = strawberry.field(default=None, description=MAX_BODY_BYTES)
     timeout_seconds: float | None = strawberry.field(default=None, description=TIMEOUT_SECONDS)
     requests_per_second: float | None = strawberry.field(default=None, description=REQUESTS_PER_SECOND)
     request_burst: int | None = strawberry.field(default=None, description=REQUEST_BURST)
@@ -134,7 +134,7 @@ class UpdateRealTimeServiceInput:
     access: strawberry.Maybe[ServiceAccess | None] = strawberry.field(
         description="Who may send predictions; null: TOKEN."
     )
-    max_body_bytes: strawberry.Maybe[int | None] = strawberry.field(description=MAX_BODY_BYTES)
+    max_body_bytes: strawberry.Maybe[BigInt | None] = strawberry.field(description=MAX_BODY_BYTES)
     timeout_seconds: strawberry.Maybe[float | None] = strawberry.field(description=TIMEOUT_SECONDS)
     requests_per_second: strawberry.Maybe[float | None] = strawberry.field(description=REQUESTS_PER_SECOND)
     request_burst: strawberry.Maybe[int | None] = strawberry.field(description=REQUEST_BURST)
