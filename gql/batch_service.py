@@ -149,6 +149,7 @@ class UpdateBatchServiceInput:
     max_concurrency: int | None = strawberry.field(
         default=None, description="How many requests are sent at once, 1 to 64."
     )
+    description: strawberry.Maybe[str | None] = strawberry.field(description="What it is about; null clears it.")
     expected_revision: int | None = strawberry.field(
         default=None, description="The revision you read; with another one nothing is changed."
     )
@@ -157,7 +158,8 @@ class UpdateBatchServiceInput:
     )
 
     def read(self) -> batch_service.UpdateBatchRequest:
-        return batch_service.UpdateBatchRequest(self.service_name, _request(self), self.expected_revision)
+        description = None if self.description is None else self.description.value or ""
+        return batch_service.UpdateBatchRequest(self.service_name, _request(self), self.expected_revision, description)
 
 
 def _request(given: DeployBatchServiceInput | UpdateBatchServiceInput) -> BatchRequest:

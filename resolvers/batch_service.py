@@ -18,6 +18,7 @@ from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.operation import OperationKind
 from resolvers.service import Action, ServiceStatus, check_allowed, check_limit, held
+from resolvers.service_settings import describe
 from resolvers.transaction import Transaction, transaction
 
 AT_REST = frozenset({ServiceStatus.STOPPED, ServiceStatus.FINISHED, ServiceStatus.FAILED})
@@ -34,9 +35,12 @@ class DeployBatchRequest:
 
 @dataclass(frozen=True, slots=True)
 class UpdateBatchRequest:
+    """None leaves the description as it is; an empty one takes it away."""
+
     service_name: str
     batch: BatchRequest
     expected_revision: int | None
+    description: str | None = None
 
 
 @dataclass(slots=True)
@@ -73,7 +77,11 @@ async def update_batch(
     installation: Installation, caller: Caller, request: UpdateBatchRequest, *, idempotency_key: str | None
 ) -> BatchDeployment:
     """Change what a service that is at rest does when it is started next: STOPPED until then. Raises Refusals."""
-    refusals = [*violations(request.batch), *await look(installation, caller, request.batch)]
+    refusals = [
+        *field_rule.description(request.description, is_strict=installation.rules.is_strict, path=["description"]),
+        *violations(request.batch),
+        *await look(installation, caller, request.batch),
+    ]
     warnings: list[Refusal] = []
     async with transaction(installation.pool, caller.workspace.id, caller.actor) as unit:
 
@@ -130,6 +138,7 @@ async def _update(
     pool = await pools.find(unit.connection, unit.workspace_id, pool_id=row["resource_pool_id"])
     resolution = BatchResolution(installation, unit, request.batch, refusals, row)
     resolved = await resolution.resolve(pool, service_name=row["name"])
+    await describe(unit, row, request.description)
     number = row["last_configuration_number"] + 1
     await service_configuration.supersede(unit.connection, unit.workspace_id, service_id)
     await _configure(unit, service_id, NewConfiguration(number, "UPDATE", [resolved.target]), resolved)

@@ -7,7 +7,7 @@ from uuid import UUID
 from asyncpg import Record
 
 from db import edge_deployment, edge_node, operation, service, service_configuration
-from db.service import NewTarget, Settings
+from db.service import NewTarget
 from db.service_configuration import NewConfiguration
 from resolvers import field_rule, resource_pool
 from resolvers.caller import Caller
@@ -26,6 +26,7 @@ from resolvers.installation import Installation
 from resolvers.operation import OperationKind
 from resolvers.service import CHANGE_SETTINGS, UPDATE, check_allowed, check_limit, held
 from resolvers.service_configuration import ask_for, targets_of
+from resolvers.service_settings import describe
 from resolvers.service_target import ResolvedTarget, Target, resolve_target, target_violations
 from resolvers.transaction import Transaction, transaction
 
@@ -155,11 +156,11 @@ async def _update(
     check_allowed(CHANGE_SETTINGS if is_described else UPDATE, row)
     if is_described:
         raise_all(refusals)
-        if await _describe(unit, request, row):
+        if await describe(unit, row, request.description):
             await service.revise(unit.connection, unit.workspace_id, row["id"])
     else:
         resolved = await _changed(installation, unit, request, row, refusals)
-        await _describe(unit, request, row)
+        await describe(unit, row, request.description)
         await ask_for(unit, UPDATE, row, [resolved.target])
         await _name_nodes(unit, row["id"], row["last_configuration_number"] + 1, resolved.node_ids)
         warnings += resolved.warnings
@@ -181,18 +182,6 @@ async def _changed(
         return resolved
     # What is the same in all else goes on running.
     return replace(resolved, target=replace(resolved.target, generation=now.generation))
-
-
-async def _describe(unit: Transaction, request: UpdateRequest, row: Record) -> bool:
-    """Whether the description is other than it was."""
-    description = row["description"] if request.description is None else request.description or None
-    if description == row["description"]:
-        return False
-    settings = Settings(**{name: row[name] for name in Settings.__dataclass_fields__})
-    await service.change_settings(unit.connection, unit.workspace_id, row["id"], description, settings)
-    unit.record(CHANGE_SETTINGS.event, row["id"], fields=["description"])
-    await service.notify(unit.connection, row["id"])
-    return True
 
 
 async def _resolve(

@@ -7,10 +7,13 @@ from typing import Any
 
 from asyncpg import Record
 
+from db import service
 from db.service import Settings
 from resolvers import field_rule
 from resolvers.errors import Refusal, invalid
 from resolvers.installation import Installation
+from resolvers.service import CHANGE_SETTINGS
+from resolvers.transaction import Transaction
 
 # 1 to 24 hours (modelarts: auto stop).
 AUTO_STOP_SECONDS = (3_600, 86_400)
@@ -40,6 +43,18 @@ class SettingChanges:
         changed = {name: self.given[name] for name in SETTING_NAMES if name in self.given}
         cleared = {name: getattr(usual, name) for name, value in changed.items() if value is None}
         return replace(now, **changed | cleared)
+
+
+async def describe(unit: Transaction, row: Record, description: str | None) -> bool:
+    """Say what a service is about: an empty description takes it away, None leaves it. Whether that changed it."""
+    said = row["description"] if description is None else description or None
+    if said == row["description"]:
+        return False
+    settings = SettingChanges().settings_of(row)
+    await service.change_settings(unit.connection, unit.workspace_id, row["id"], said, settings)
+    unit.record(CHANGE_SETTINGS.event, row["id"], fields=["description"])
+    await service.notify(unit.connection, row["id"])
+    return True
 
 
 def setting_violations(installation: Installation, changes: SettingChanges) -> list[Refusal]:

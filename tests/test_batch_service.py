@@ -190,9 +190,10 @@ async def test_a_running_service_is_not_changed(api: Api, pool: Pool, source: st
     stopped = await batches.service_in(api, "one", "STOPPED")
     (error,) = await refuse(api, "updateBatchService", **change, expectedRevision=stopped["revision"] - 1)
     assert error["code"] == "CONFLICT"
-    payload = await api.mutate("updateBatchService", "service { status revision mapping { maxConcurrency } }", **change)
+    shown = "service { status description mapping { maxConcurrency } }"
+    payload = await api.mutate("updateBatchService", shown, **change, description="By night.")
     assert payload["errors"] == []
-    assert payload["service"]["mapping"]["maxConcurrency"] == 2
+    assert payload["service"] == {"status": "STOPPED", "description": "By night.", "mapping": {"maxConcurrency": 2}}
 
 
 async def test_the_same_key_with_the_same_input_deploys_once(api: Api, pool: Pool, source: str) -> None:
