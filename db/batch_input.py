@@ -21,6 +21,20 @@ DELETE FROM batch_input
 WHERE workspace_id = $1
 AND batch_run_id = $2
 """
+FORGET_UP_TO = """
+DELETE FROM batch_input
+WHERE ctid = ANY (ARRAY(
+    SELECT batch_input.ctid
+    FROM batch_run
+    JOIN batch_input
+        ON batch_input.workspace_id = batch_run.workspace_id
+        AND batch_input.batch_run_id = batch_run.id
+    WHERE batch_run.workspace_id = $1
+    AND batch_run.service_id = $2
+    AND batch_run.number <= $3
+    LIMIT $4
+))
+"""
 PENDING = """
 SELECT number, store, key, written, size_bytes, etag
 FROM batch_input
@@ -123,6 +137,13 @@ async def insert(connection: Queryable, workspace_id: UUID, run_id: UUID, inputs
 async def forget(connection: Queryable, workspace_id: UUID, run_id: UUID) -> None:
     """Drop what a listing that did not come to its end has found."""
     await connection.execute(FORGET, workspace_id, run_id)
+
+
+async def forget_up_to(
+    connection: Queryable, workspace_id: UUID, service_id: UUID, run_number: int, *, limit: int
+) -> bool:
+    """Drop inputs of runs of a service up to a number, at most so many; whether there were any."""
+    return await connection.execute(FORGET_UP_TO, workspace_id, service_id, run_number, limit) != "DELETE 0"
 
 
 async def pending(connection: Queryable, workspace_id: UUID, run_id: UUID, *, after: int, limit: int) -> list[Record]:

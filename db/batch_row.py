@@ -22,21 +22,46 @@ AND batch_run_id = $2
 AND input_number = $3
 """
 COUNTS = """
-SELECT count(*) AS row_count, count(*) FILTER (WHERE is_failed) AS failed_row_count
+SELECT count(*) AS row_count, count(*) FILTER (WHERE is_failed) AS failed_row_count,
+    coalesce(max(octet_length(line)), 0) AS longest_bytes
 FROM batch_row
 WHERE workspace_id = $1
 AND batch_run_id = $2
 AND input_number = $3
 """
+# At most so many, and no more after $6 bytes.
 LINES = """
 SELECT number, line
-FROM batch_row
-WHERE workspace_id = $1
-AND batch_run_id = $2
-AND input_number = $3
-AND number > $4
+FROM (
+    SELECT number, line, sum(octet_length(line)) OVER (ORDER BY number) - octet_length(line) AS bytes_before
+    FROM (
+        SELECT number, line
+        FROM batch_row
+        WHERE workspace_id = $1
+        AND batch_run_id = $2
+        AND input_number = $3
+        AND number > $4
+        ORDER BY number
+        LIMIT $5
+    ) AS following
+) AS page
+WHERE bytes_before < $6
 ORDER BY number
-LIMIT $5
+"""
+# Of runs that nobody goes on with.
+FORGET_ABANDONED = """
+DELETE FROM batch_row
+WHERE ctid = ANY (ARRAY(
+    SELECT batch_row.ctid
+    FROM batch_run
+    JOIN batch_row
+        ON batch_row.workspace_id = batch_run.workspace_id
+        AND batch_row.batch_run_id = batch_run.id
+    WHERE batch_run.workspace_id = $1
+    AND batch_run.service_id = $2
+    AND batch_run.state = 'ABANDONED'
+    LIMIT $3
+))
 """
 DELETE_OF_SERVICE = """
 DELETE FROM batch_row
@@ -81,9 +106,22 @@ async def counts(connection: Queryable, workspace_id: UUID, run_id: UUID, input_
 
 
 async def lines(
-    connection: Queryable, workspace_id: UUID, run_id: UUID, input_number: int, *, after: int, limit: int
+    connection: Queryable,
+    workspace_id: UUID,
+    run_id: UUID,
+    input_number: int,
+    *,
+    after: int,
+    limit: int,
+    limit_bytes: int,
 ) -> list[Record]:
-    return await connection.fetch(LINES, workspace_id, run_id, input_number, after, limit)
+    """The next lines: at most so many, and no further one once they have so many bytes."""
+    return await connection.fetch(LINES, workspace_id, run_id, input_number, after, limit, limit_bytes)
+
+
+async def forget_abandoned(connection: Queryable, workspace_id: UUID, service_id: UUID, *, limit: int) -> bool:
+    """Drop rows of abandoned runs of a service, at most so many; whether there were any."""
+    return await connection.execute(FORGET_ABANDONED, workspace_id, service_id, limit) != "DELETE 0"
 
 
 async def delete_of_service(connection: Connection, workspace_id: UUID, service_id: UUID) -> None:

@@ -7,7 +7,7 @@ from asyncpg import Record
 
 from db.connection import Connection, Queryable
 
-# A version that a service is to run is never let go, although it should not have been deleted then.
+# A version that a service runs or is to run is never let go, although it should not have been deleted then.
 _PURGEABLE = """model_version.deleted_at IS NOT NULL
 AND model_version.purged_at IS NULL
 AND model_version.restorable_until < now()
@@ -20,7 +20,7 @@ AND NOT EXISTS (
     JOIN service
         ON service.workspace_id = service_configuration.workspace_id
         AND service.id = service_configuration.service_id
-        AND service.last_configuration_number = service_configuration.number
+        AND service_configuration.number IN (service.last_configuration_number, service.routed_configuration_number)
     WHERE service_target.workspace_id = model_version.workspace_id
     AND service_target.model_version_id = model_version.id
     AND service.deleted_at IS NULL

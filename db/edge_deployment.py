@@ -71,6 +71,13 @@ WHERE workspace_id = $1
 AND service_id = $2
 AND edge_node_id = $3
 """
+WANT_EVERYWHERE = """
+UPDATE edge_deployment
+SET desired_state = 'RUNNING', revision = revision + 1
+WHERE workspace_id = $1
+AND service_id = $2
+AND desired_state <> 'RUNNING'
+"""
 # What a node is to do; services that are to be gone are left out, and so it lets go of them.
 WANTED_OF_NODE = """
 SELECT service.id AS service_id, service.name AS service_name,
@@ -199,6 +206,11 @@ async def of_service(connection: Queryable, workspace_id: UUID, service_id: UUID
 
 async def want(connection: Connection, workspace_id: UUID, service_id: UUID, node_id: UUID, desired_state: str) -> None:
     await connection.execute(WANT, workspace_id, service_id, node_id, desired_state)
+
+
+async def want_everywhere(connection: Connection, workspace_id: UUID, service_id: UUID) -> None:
+    """Have a service run on every one of its nodes."""
+    await connection.execute(WANT_EVERYWHERE, workspace_id, service_id)
 
 
 async def wanted_of_node(connection: Queryable, workspace_id: UUID, node_id: UUID) -> list[Record]:

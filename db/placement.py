@@ -73,7 +73,7 @@ AND (instance.created_at, instance.id) < (
     AND asking.id = $3
 )
 """
-# The shared pool's capacity is the host's: these two are the engine owner's, of all workspaces.
+# The shared pool's capacity is the host's: these two are of all workspaces. Callers learn the sums, and nothing else.
 TAKEN_OF_SHARED = f"""
 SELECT {SUMS}
 FROM service

@@ -9,7 +9,7 @@ from asyncpg import Record
 
 from db.connection import Queryable
 
-# Buckets of latency, the last one open at its end: server/metrics.py has their bounds.
+# Buckets of latency, the last one open at its end: resolvers/latency.py has their bounds.
 BUCKETS = 16
 # In order, so that two gateways never wait for each other's rows.
 ADD = """
@@ -80,7 +80,12 @@ GROUP BY model_version_id
 """
 DELETE_OLD = """
 DELETE FROM prediction_minute
-WHERE minute < now() - make_interval(days => $1)
+WHERE ctid = ANY (ARRAY (
+    SELECT ctid
+    FROM prediction_minute
+    WHERE minute < now() - make_interval(days => $1)
+    LIMIT $2
+))
 """
 DELETE_SILENT = """
 DELETE FROM prediction_in_flight
@@ -143,11 +148,15 @@ async def in_flight(connection: Queryable, workspace_id: UUID, service_id: UUID)
     return {row["model_version_id"]: row["in_flight"] for row in rows}
 
 
-async def delete_old(connection: Queryable, *, days: int) -> int:
-    """Forget what was counted so many days ago, and gateways that are gone: how many rows of the former."""
-    await connection.execute(DELETE_SILENT)
-    done = await connection.execute(DELETE_OLD, days)
+async def delete_old(connection: Queryable, *, days: int, limit: int) -> int:
+    """Forget what was counted so many days ago in any workspace, so many rows at the most: how many."""
+    done = await connection.execute(DELETE_OLD, days, limit)
     return int(done.rpartition(" ")[2])
+
+
+async def delete_silent(connection: Queryable) -> None:
+    """Forget what gateways that are gone had under way."""
+    await connection.execute(DELETE_SILENT)
 
 
 def _given(row: Minute | InFlight) -> dict[str, object]:

@@ -23,7 +23,16 @@ WHERE workspace_id = $1
 AND name = $2
 FOR KEY SHARE
 """
-LOCK = f"""
+# Held by changes of its capacity: no other change, and nothing placed in it meanwhile, but deployments into it go on.
+LOCK_TO_CHANGE = f"""
+SELECT {COLUMNS}
+FROM resource_pool
+WHERE workspace_id = $1
+AND name = $2
+FOR NO KEY UPDATE
+"""
+# Waits for deployments into it, too.
+LOCK_TO_DELETE = f"""
 SELECT {COLUMNS}
 FROM resource_pool
 WHERE workspace_id = $1
@@ -106,8 +115,9 @@ async def hold(connection: Connection, workspace_id: UUID, name: str) -> Record 
     return await connection.fetchrow(HOLD, workspace_id, name) if is_storable(name) else None
 
 
-async def lock(connection: Connection, workspace_id: UUID, name: str) -> Record | None:
-    return await connection.fetchrow(LOCK, workspace_id, name) if is_storable(name) else None
+async def lock(connection: Connection, workspace_id: UUID, name: str, *, to_delete: bool) -> Record | None:
+    statement = LOCK_TO_DELETE if to_delete else LOCK_TO_CHANGE
+    return await connection.fetchrow(statement, workspace_id, name) if is_storable(name) else None
 
 
 async def count(connection: Connection, workspace_id: UUID) -> int:

@@ -33,13 +33,6 @@ WHERE instance.workspace_id = $1
 AND instance.service_id = $2
 ORDER BY instance.number
 """
-OF_TARGET = f"""
-SELECT {COLUMNS}
-FROM service_instance
-WHERE workspace_id = $1
-AND service_target_id = $2
-ORDER BY number
-"""
 # The engine knows an instance by its id alone; this statement is the engine's owner's, no caller reaches it.
 FIND = f"""
 SELECT {COLUMNS}
@@ -102,10 +95,6 @@ async def of_service(connection: Queryable, workspace_id: UUID, service_id: UUID
 async def with_targets(connection: Queryable, workspace_id: UUID, service_id: UUID) -> list[Record]:
     """A service's instances, each with the columns of its target that say what it runs."""
     return await connection.fetch(WITH_TARGETS, workspace_id, service_id)
-
-
-async def of_target(connection: Queryable, workspace_id: UUID, target_id: UUID) -> list[Record]:
-    return await connection.fetch(OF_TARGET, workspace_id, target_id)
 
 
 async def find(connection: Queryable, instance_id: UUID) -> Record | None:

@@ -4,30 +4,36 @@ from uuid import UUID
 
 from db.connection import Queryable
 
-# The offset moves with the lines: after a crash none is read twice, and none is left out.
+# The offset moves with the lines: after a crash none is read twice, and none is left out. The service is locked before
+# its instance, as by everybody who changes both.
 APPEND = """
-WITH instance AS (
-    UPDATE service_instance AS instance
-    SET log_offset_bytes = $4
-    FROM service_target AS target
-    WHERE instance.workspace_id = $1
-    AND instance.id = $2
-    AND target.workspace_id = instance.workspace_id
-    AND target.id = instance.service_target_id
-    RETURNING instance.service_id, instance.number, target.model_version_id
-), counter AS (
+WITH counter AS (
     UPDATE service
     SET last_log_number = last_log_number + cardinality($3::text[])
-    FROM instance
-    WHERE service.workspace_id = $1
+    FROM service_instance AS instance
+    WHERE instance.workspace_id = $1
+    AND instance.id = $2
+    AND service.workspace_id = instance.workspace_id
     AND service.id = instance.service_id
     RETURNING service.id, last_log_number - cardinality($3::text[]) AS last_log_number
+), instance AS (
+    UPDATE service_instance AS instance
+    SET log_offset_bytes = $4
+    FROM counter
+    WHERE instance.workspace_id = $1
+    AND instance.id = $2
+    AND instance.service_id = counter.id
+    RETURNING instance.number, instance.service_target_id
 )
 INSERT INTO service_log_line (workspace_id, service_id, number, service_instance_id, instance_number,
     model_version_id, text)
-SELECT $1, counter.id, counter.last_log_number + given.position, $2, instance.number, instance.model_version_id,
+SELECT $1, counter.id, counter.last_log_number + given.position, $2, instance.number, target.model_version_id,
     given.text
-FROM counter, instance, unnest($3::text[]) WITH ORDINALITY AS given (text, position)
+FROM counter, instance
+JOIN service_target AS target
+    ON target.workspace_id = $1
+    AND target.id = instance.service_target_id,
+    unnest($3::text[]) WITH ORDINALITY AS given (text, position)
 """
 TRIM = """
 DELETE FROM service_log_line

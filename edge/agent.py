@@ -55,6 +55,9 @@ class Agent:
         self._told: object = None
         self._written: Mapping[str, object] = {}
         self._failure: str | None = None
+        # What goes wrong beside the services, which run all the same.
+        self._trouble: str | None = None
+        self._keeping = asyncio.Lock()
         self._is_connected = True
 
     async def run(self) -> None:
@@ -139,14 +142,28 @@ class Agent:
 
     async def _keep(self) -> None:
         """Write down what is to outlive the agent, where it is not what was written last."""
-        kept = {
+        async with self._keeping:
+            kept = self._kept()
+            if kept != self._written:
+                try:
+                    await asyncio.to_thread(write_json, self._state, kept)
+                except OSError as error:
+                    self._note_trouble(f"What is wanted here cannot be written down: {error}")
+                    return
+                self._written = kept
+            self._trouble = None
+
+    def _kept(self) -> dict[str, object]:
+        return {
             service_id: kept_as_json(service.kept)
             for service_id, service in self._services.items()
             if service_id not in self._leaving
         }
-        if kept != self._written:
-            await asyncio.to_thread(write_json, self._state, kept)
-            self._written = kept
+
+    def _note_trouble(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            logger.warning("%s", trouble)
+        self._trouble = trouble
 
     async def _keep_asking(self) -> None:
         seconds = SYNC_SECONDS
@@ -176,7 +193,7 @@ class Agent:
             {
                 **facts(),
                 "isolation": None if self._failure else self._isolation(),
-                "failure": self._failure,
+                "failure": self._failure or self._trouble,
                 "deployments": reports,
                 "logs": [{"service_id": service_id, **log} for service_id, log in logs.items()],
             }
@@ -239,4 +256,7 @@ class Agent:
         """Remove, now and then, the environments that nothing here has used for a week."""
         while True:
             await asyncio.sleep(DISCARD_SECONDS)
-            await self._engine.discard_environments(kept=(), older_than=UNUSED_ENVIRONMENT)
+            try:
+                await self._engine.discard_environments(kept=(), older_than=UNUSED_ENVIRONMENT)
+            except (EngineError, OSError) as error:
+                logger.warning("environments were not discarded: %s", error)

@@ -47,7 +47,10 @@ def read_options(arguments: Sequence[str]) -> Options:
 
 def keep(options: Options) -> None:
     """Have later starts need neither --server nor --token."""
-    write_json(options.data / SETTINGS, {"server": options.server, "token": options.token})
+    settings = {"server": options.server, "token": options.token}
+    # Only what differs: a full disk keeps no agent from starting again.
+    if read_json(options.data / SETTINGS) != settings:
+        write_json(options.data / SETTINGS, settings)
 
 
 def _parser() -> argparse.ArgumentParser:

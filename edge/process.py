@@ -1,34 +1,27 @@
 """The agent as a process: one for each data directory, ended by SIGTERM or Ctrl-C with everything that it started."""
 
 import asyncio
-import fcntl
 import logging
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from edge import agent_lock
 from edge.agent import Agent
 from edge.options import Options, keep, read_options
 from engines.local_engine import LocalEngine
 from engines.package_source import PackageSource
 
 RUNTIME = Path(__file__).parent.parent / "runtime"
-LOCK = "agent.lock"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run until a signal; the process's exit code."""
     options = read_options(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    options.data.mkdir(mode=0o711, parents=True, exist_ok=True)
-    lock = os.open(options.data / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit(f"modelyard-edge-agent: another agent uses {options.data}.")
+    agent_lock.take(options.data)
     keep(options)
     with suppress(asyncio.CancelledError):
         asyncio.run(_run(options))

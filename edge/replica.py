@@ -93,6 +93,17 @@ class Replica:
                 self.desired.model_version_id,
             )
 
+    async def drain(self) -> None:
+        """Let it finish every prediction that it has begun, then end it: at once when cancelled."""
+        self.address = None
+        try:
+            await self._end_instance(max(GRACE_SECONDS, self.desired.timeout_seconds))
+        except asyncio.CancelledError:
+            await self._end_instance(0.0)
+            raise
+        except FAILURES as failure:
+            self.workshop.log(f"{self.desired.service_name}: an instance could not be ended: {failure!r}")
+
     async def end(self) -> None:
         """Let it finish what it has begun, then end it."""
         if self.preparing is not None:

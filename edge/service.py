@@ -1,11 +1,12 @@
 """One service on this node: its port, the version that is wanted, and the one that serves until that is ready."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from edge.desired import Desired, as_json, read_desired
-from edge.replica import Replica, Workshop
+from edge.replica import GRACE_SECONDS, Replica, Workshop
 from edge.service_log import ServiceLog
 from edge.service_port import ServicePort, open_free
 from engines.engine import InstanceStatus
@@ -33,6 +34,9 @@ class Service:
         self._served = kept.served
         self._wanted: Replica | None = None
         self._earlier: Replica | None = None
+        # What has nothing to do any more but what it began, with the version that it runs.
+        self._draining: dict[asyncio.Task[None], str] = {}
+        self._trouble: str | None = None
 
     @property
     def name(self) -> str:
@@ -45,7 +49,8 @@ class Service:
     @property
     def versions(self) -> set[str]:
         """The versions whose packages it needs."""
-        return {each.model_version_id for each in (self._desired, self._served) if each is not None}
+        wanted = {each.model_version_id for each in (self._desired, self._served) if each is not None}
+        return wanted | set(self._draining.values())
 
     @property
     def lines(self) -> ServiceLog:
@@ -73,8 +78,7 @@ class Service:
     async def close(self) -> None:
         """End what runs; what is wanted stays so."""
         await self._port.close()
-        for each in self._replicas():
-            await each.end()
+        await self._end_all()
         self._wanted = self._earlier = None
 
     def report(self) -> dict[str, object]:
@@ -82,10 +86,11 @@ class Service:
         serving = self._serving()
         shown = serving or self._wanted
         state = shown.state if shown else ("PENDING" if self._desired.is_running else "STOPPED")
+        reason = self._trouble or (self._wanted.reason if self._wanted else None)
         return {
             "service_id": self._desired.service_id,
-            "state": state,
-            "reason": self._wanted.reason if self._wanted else None,
+            "state": "FAILED" if self._trouble else state,
+            "reason": reason,
             "address": self._address() if self._desired.is_running else None,
             "configuration_number": serving.desired.configuration_number if serving else None,
         }
@@ -97,15 +102,28 @@ class Service:
     async def _rest(self) -> None:
         # The port first, so that nothing new comes in while what is under way is finished.
         self._port.address = None
+        await self._end_all()
+        await self._port.close()
+        self._wanted = self._earlier = self._served = self._trouble = None
+
+    async def _end_all(self) -> None:
         for each in self._replicas():
             await each.end()
-        await self._port.close()
-        self._wanted = self._earlier = self._served = None
+        if self._draining:
+            _, late = await asyncio.wait(self._draining, timeout=GRACE_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _listen(self, port_base: int, taken: Collection[int]) -> None:
-        if self._port.port is None:
+        if self._port.port is not None:
+            return
+        try:
             await open_free(self._port, self._port_number or port_base, taken)
-            self._port_number = self._port.port
+        except OSError as error:
+            self._trouble = f"Nothing can listen on {self._host}: {error}"
+        else:
+            self._port_number, self._trouble = self._port.port, None
 
     async def _take_up(self) -> None:
         """Have a replica of what is wanted and, until it is ready, one of what served last."""
@@ -132,14 +150,21 @@ class Service:
     async def _route(self) -> None:
         serving = self._serving()
         self._port.address = serving.address if serving else None
-        if self._wanted is None:
-            return
-        self._port.reason = self._wanted.reason or "The service is not ready."
-        if self._wanted.is_ready:
+        self._port.timeout_seconds = self._desired.timeout_seconds
+        if self._wanted is not None and self._wanted.is_ready:
             self._served = self._desired
             if self._earlier is not None:
-                await self._earlier.end()
+                await self._let_go(self._earlier)
                 self._earlier = None
+
+    async def _let_go(self, replica: Replica) -> None:
+        """End what another has taken over from; its predictions are finished while everything else goes on."""
+        if not replica.is_ready:
+            await replica.end()
+            return
+        task = asyncio.create_task(replica.drain())
+        self._draining[task] = replica.desired.model_version_id
+        task.add_done_callback(self._draining.pop)
 
     def _serving(self) -> Replica | None:
         return next((each for each in self._replicas() if each.is_ready), None)

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 CHUNK_BYTES = 64 * 1024
@@ -11,6 +11,11 @@ CONNECTIONS = 512
 # How long an instance may take for the rest of its answer once a client has said everything it will say.
 LISTENING_SECONDS = 60.0
 LEAVE_SECONDS = 2.0
+# How long a client may take for its first head: until then it has a connection that somebody else may need.
+HEAD_SECONDS = 15.0
+# More than an instance takes for a body and a prediction, each of which it bounds itself.
+MARGIN_SECONDS = 30.0
+HEAD_ENDS = (b"\r\n\r\n", b"\n\n")
 LAST_PORT = 65_535
 
 
@@ -19,7 +24,8 @@ class ServicePort:
 
     def __init__(self, host: str) -> None:
         self.address: str | None = None
-        self.reason = "The service is not ready."
+        # The longest that a prediction may take.
+        self.timeout_seconds = 0.0
         self.port: int | None = None
         self._host = host
         self._server: asyncio.Server | None = None
@@ -56,16 +62,53 @@ class ServicePort:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.address is None:
-            await _refuse(reader, writer, self.reason)
+            # Why is told to the server alone: whoever reaches the port is anybody.
+            await _refuse(reader, writer, "The service is not ready.")
         elif len(self._connections) > CONNECTIONS:
             await _refuse(reader, writer, f"There are more than {CONNECTIONS} connections.")
         else:
-            try:
-                instance = await asyncio.open_unix_connection(self.address, limit=CHUNK_BYTES)
-            except OSError:
-                await _refuse(reader, writer, "The instance does not take the connection.")
-                return
-            await _pass_through(reader, writer, *instance)
+            async with asyncio.timeout(HEAD_SECONDS):
+                head = await _read_head(reader)
+            if head:
+                await self._pass_on(head, reader, writer)
+
+    async def _pass_on(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if self.address is None:
+                raise ConnectionRefusedError
+            instance_reader, instance_writer = await asyncio.open_unix_connection(self.address, limit=CHUNK_BYTES)
+        except OSError:
+            await _refuse(reader, writer, "The instance does not take the connection.")
+            return
+        instance_writer.write(head)
+        try:
+            async with asyncio.timeout(None) as deadline:
+                turns = Turns(deadline, 2 * self.timeout_seconds + MARGIN_SECONDS)
+                await _pass_through(turns, reader, writer, instance_reader, instance_writer)
+        finally:
+            instance_writer.close()
+
+
+class Turns:
+    """Who asks is to be answered in time, from the first byte of the question on, and to take the answer in time."""
+
+    def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
+        self._deadline = deadline
+        self._seconds = seconds
+        self._is_asking = False
+        self.note_question()
+
+    def note_question(self) -> None:
+        if not self._is_asking:
+            self._is_asking = True
+            self._prolong()
+
+    def note_answer(self) -> None:
+        self._is_asking = False
+        self._prolong()
+
+    def _prolong(self) -> None:
+        self._deadline.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
 
 async def open_free(port: ServicePort, wanted: int, taken: Collection[int]) -> None:
@@ -83,14 +126,26 @@ async def open_free(port: ServicePort, wanted: int, taken: Collection[int]) -> N
     raise OSError(errno.EADDRINUSE, f"No port from {wanted} on is free.")
 
 
+async def _read_head(reader: asyncio.StreamReader) -> bytes:
+    """What a client says up to the end of its first head, and maybe more; an instance judges a head that is none."""
+    head = b""
+    while len(head) < CHUNK_BYTES and not any(end in head for end in HEAD_ENDS):
+        chunk = await reader.read(CHUNK_BYTES)
+        if not chunk:
+            break
+        head += chunk
+    return head
+
+
 async def _pass_through(
+    turns: Turns,
     client_reader: asyncio.StreamReader,
     client_writer: asyncio.StreamWriter,
     instance_reader: asyncio.StreamReader,
     instance_writer: asyncio.StreamWriter,
 ) -> None:
-    asking = asyncio.create_task(_copy(client_reader, instance_writer))
-    answering = asyncio.create_task(_copy(instance_reader, client_writer))
+    asking = asyncio.create_task(_copy(client_reader, instance_writer, turns.note_question))
+    answering = asyncio.create_task(_copy(instance_reader, client_writer, turns.note_answer))
     try:
         await asyncio.wait({asking, answering}, return_when=asyncio.FIRST_COMPLETED)
         if not answering.done() and asking.exception() is None:
@@ -104,11 +159,11 @@ async def _pass_through(
         for task in (asking, answering):
             task.cancel()
         await asyncio.gather(asking, answering, return_exceptions=True)
-        instance_writer.close()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[], None]) -> None:
     while chunk := await reader.read(CHUNK_BYTES):
+        note()
         writer.write(chunk)
         await writer.drain()
 

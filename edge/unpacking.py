@@ -10,12 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from edge import agent_lock
 from edge.options import read_options
 
 
 def go_on_unpacked(archive: Path, arguments: Sequence[str]) -> NoReturn:
     """Become the agent that the file holds, under the same process id."""
-    folder = unpacked(archive, read_options(arguments).data / "agent")
+    data = read_options(arguments).data
+    # First of all: another agent may run from the folder that would be removed.
+    lock = agent_lock.take(data)
+    folder = unpacked(archive, data / "agent")
+    agent_lock.hand_on(lock)
     os.execv(sys.executable, [sys.executable, str(folder), *arguments])
 
 

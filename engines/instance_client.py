@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, DummyCookieJar
 
@@ -11,6 +12,14 @@ from engines.instance_connector import connector_for
 # Beyond what an instance itself waits for a prediction: the time in which it says that it took too long.
 MORE_SECONDS = 10.0
 CHUNK_BYTES = 64 * 1024
+# Answers up to this are held without asking for room.
+SMALL_ANSWER_BYTES = 64 * 1024
+
+
+class AnswerRoom(Protocol):
+    """Room for one answer."""
+
+    async def take(self) -> None: ...
 
 
 class InstanceGone(Exception):
@@ -53,8 +62,8 @@ class InstanceClient:
             timeout=ClientTimeout(total=timeout_seconds + MORE_SECONDS),
         )
 
-    async def ask(self, request: InstanceRequest) -> InstanceAnswer:
-        """Raises InstanceGone and AnswerTooLarge."""
+    async def ask(self, request: InstanceRequest, room: AnswerRoom) -> InstanceAnswer:
+        """Raises InstanceGone and AnswerTooLarge. The room is taken before more than a small answer is read."""
         headers = {"Content-Type": request.content_type}
         url = f"{self._base_url}{request.path}"
         try:
@@ -66,6 +75,8 @@ class InstanceClient:
                     body += chunk
                     if len(body) > self._max_answer_bytes:
                         raise AnswerTooLarge(self._max_answer_bytes)
+                    if len(body) > SMALL_ANSWER_BYTES:
+                        await room.take()
                 return InstanceAnswer(response.status, response.headers.get("Content-Type", ""), bytes(body))
         except (ClientError, TimeoutError, OSError) as failure:
             has_begun = not isinstance(failure, ClientConnectorError)

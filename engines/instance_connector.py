@@ -7,11 +7,8 @@ from aiohttp.client_exceptions import UnixClientConnectorError
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.tracing import Trace
 
+from engines.instance_address import KEEPALIVE_SECONDS, socket_path
 from engines.instance_socket import connect
-
-# Below the 5 s after which uvicorn closes an idle connection: a request must not meet a connection that is going away.
-KEEPALIVE_SECONDS = 2.0
-UNIX_SCHEME = "unix:"
 
 
 class InstanceConnector(UnixConnector):
@@ -33,7 +30,7 @@ class InstanceConnector(UnixConnector):
 
 def connector_for(address: str, *, connections: int) -> tuple[str, BaseConnector]:
     """How to reach an instance, and the base of the URLs to ask it by. At most `connections` are open at once."""
-    if address.startswith(UNIX_SCHEME):
-        path = address.removeprefix(UNIX_SCHEME)
+    path = socket_path(address)
+    if path is not None:
         return "http://instance", InstanceConnector(path, limit=connections, keepalive_timeout=KEEPALIVE_SECONDS)
     return address.rstrip("/"), TCPConnector(limit=connections, keepalive_timeout=KEEPALIVE_SECONDS)

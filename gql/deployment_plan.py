@@ -43,7 +43,9 @@ class ResourceAmounts:
 @strawberry.type(description="Whether the resource pool has room. Where it has not, instances wait, PENDING.")
 class PlannedCapacity:
     pool: ResourcePool | None = by_key("pool_id", description="The resource pool.")
-    free: ResourceAmounts = strawberry.field(description="What is free in it now.")
+    free: ResourceAmounts = strawberry.field(
+        description="What is free in it now; of the shared one, what all workspaces together leave."
+    )
     needed: ResourceAmounts = strawberry.field(
         description="What is needed of that meanwhile: old instances go when new ones are ready, not before."
     )

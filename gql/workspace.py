@@ -13,6 +13,7 @@ from gql.scan_policy import ScanPolicy, ScanPolicyInput
 from gql.storage_usage import StorageUsage, usage_of
 from gql.user_error import UserError, outcome
 from resolvers import caller, workspace
+from resolvers.location import own_prefix
 from resolvers.scan_policy import scan_policy
 
 
@@ -37,6 +38,9 @@ class Workspace(Node):
     scan_policy: ScanPolicy = strawberry.field(
         resolver=_scan_policy, description="What imports do here with files by what their scans found."
     )
+    storage_prefix: str = strawberry.field(
+        description="Its own folder of the default store: keys of what it reads and writes there begin with this."
+    )
     storage_usage: StorageUsage = strawberry.field(
         resolver=_storage_usage, description="How much it keeps in storage, counted when it is asked for."
     )
@@ -45,7 +49,13 @@ class Workspace(Node):
     @classmethod
     def of(cls, workspace: caller.Workspace) -> "Workspace":
         identifier = strawberry.ID(encode(Prefix.WORKSPACE, workspace.id))
-        return cls(id=identifier, name=workspace.name, created_at=workspace.created_at, key=workspace.id)
+        return cls(
+            id=identifier,
+            name=workspace.name,
+            created_at=workspace.created_at,
+            storage_prefix=own_prefix(workspace.id),
+            key=workspace.id,
+        )
 
 
 def workspace_by_id(context: Context, key: UUID) -> Workspace | None:

@@ -15,19 +15,23 @@ from artifacts.object_store import InvalidKey, ObjectStore
 from db import batch_row
 from db.batch_input import Ending
 from db.batch_row import NewRow
-from engines.instance_client import InstanceRequest
+from engines.instance_client import SMALL_ANSWER_BYTES, InstanceRequest
 from resolvers.batch_configuration import BatchConfiguration
 from resolvers.batch_dispatch import BatchDispatcher
 from resolvers.batch_failure import InputFailed
-from resolvers.batch_file import ByteBudget, read_whole, size_of
+from resolvers.batch_file import Room, read_whole, size_of
 from resolvers.batch_form import MULTIPART, file_form
 from resolvers.batch_journal import BatchJournal
+from resolvers.batch_memory import BatchMemory
 from resolvers.errors import ErrorCode
 from resolvers.installation import Installation
 
 JSON = "application/json"
 CSV_SUFFIX = ".csv"
 LINES_AT_ONCE = 500
+LINES_BYTES = 2**20
+# A body is read into one copy and asked with another.
+FILE_FACTOR = 2
 # Decoded text and its rows take more room than the bytes.
 CSV_FACTOR = 4
 
@@ -43,14 +47,14 @@ class BatchAnswers:
         *,
         dispatcher: BatchDispatcher,
         journal: BatchJournal,
-        budget: ByteBudget,
+        memory: BatchMemory,
     ) -> None:
         self._installation = installation
         self._run = run
         self._configuration = configuration
         self._dispatcher = dispatcher
         self._journal = journal
-        self._budget = budget
+        self._memory = memory
         self._limit_bytes = installation.rules.prediction_max_body_bytes
 
     async def answer(self, row: Record, *, may_be_done: bool) -> None:
@@ -78,10 +82,11 @@ class BatchAnswers:
         if may_be_done and await output.head(result_key) is not None:
             return done
         size_bytes = await size_of(store, row["key"], row["size_bytes"], limit_bytes=self._limit_bytes)
-        async with self._budget.hold(2 * size_bytes):
-            data = await read_whole(store, row["key"], row["etag"], limit_bytes=self._limit_bytes)
-            answered = await self._dispatcher.ask(self._file_request(row["key"], data))
-        await output.put(result_key, _once(answered))
+        async with self._memory.answers.room(FILE_FACTOR * self._limit_bytes) as room:
+            async with self._memory.requests.hold(FILE_FACTOR * size_bytes + SMALL_ANSWER_BYTES):
+                data = await read_whole(store, row["key"], row["etag"], limit_bytes=self._limit_bytes)
+                answered = await self._dispatcher.ask(self._file_request(row["key"], data), room)
+            await output.put(result_key, _once(answered))
         return done
 
     def _file_request(self, key: str, data: bytes) -> InstanceRequest:
@@ -98,12 +103,14 @@ class BatchAnswers:
         if not row["key"].lower().endswith(CSV_SUFFIX):
             raise InputFailed(ErrorCode.INPUT_UNREADABLE, "A CSV mapping takes files whose names end with .csv.")
         size_bytes = await size_of(store, row["key"], row["size_bytes"], limit_bytes=self._limit_bytes)
-        async with self._budget.hold(CSV_FACTOR * size_bytes):
+        small_bytes = self._configuration.max_concurrency * SMALL_ANSWER_BYTES
+        async with self._memory.requests.hold(CSV_FACTOR * size_bytes + small_bytes):
             data = await read_whole(store, row["key"], row["etag"], limit_bytes=self._limit_bytes)
             await self._answer_rows(row["number"], mapping, data)
         identity = (self._run["workspace_id"], self._run["id"], row["number"])
         counts = await batch_row.counts(self._installation.pool, *identity)
-        await output.put(result_key, self._lines(row["number"]))
+        async with self._memory.answers.hold(CSV_FACTOR * (LINES_BYTES + counts["longest_bytes"])):
+            await output.put(result_key, self._lines(row["number"]))
         row_count, failed_count = counts["row_count"], counts["failed_row_count"]
         if not failed_count or failed_count < row_count:
             return Ending(row["number"], "SUCCEEDED", output.name, result_key, row_count, failed_count)
@@ -117,18 +124,19 @@ class BatchAnswers:
 
         async def answer(numbered: tuple[int, Sequence[str]]) -> None:
             number, cells = numbered
-            await self._journal.add_row(input_number, await self._row(number, cells, mapping))
+            async with self._memory.answers.room(CSV_FACTOR * self._limit_bytes) as room:
+                await self._journal.add_row(input_number, await self._row(number, cells, mapping, room))
 
         left = (numbered for numbered in _rows(data) if numbered[0] not in known)
         await for_each(left, answer, at_once=self._configuration.max_concurrency)
         await self._journal.flush()
 
-    async def _row(self, number: int, cells: Sequence[str], mapping: CsvMapping) -> NewRow:
+    async def _row(self, number: int, cells: Sequence[str], mapping: CsvMapping, room: Room) -> NewRow:
         configuration = self._configuration
         try:
             body = orjson.dumps(mapping.body(cells))
             request = InstanceRequest(configuration.api_method, configuration.api_url, JSON, body)
-            line = _line(await self._dispatcher.ask(request))
+            line = _line(await self._dispatcher.ask(request, room))
         except (RowRefused, orjson.JSONEncodeError) as refused:
             return NewRow(number, _failed_line(number, ErrorCode.INVALID_INPUT, str(refused)), is_failed=True)
         except InputFailed as failure:
@@ -137,9 +145,9 @@ class BatchAnswers:
 
     async def _lines(self, input_number: int) -> AsyncIterator[bytes]:
         """The result of a CSV input, a line for each row in their order."""
-        identity = (self._run["workspace_id"], self._run["id"], input_number)
+        pool, identity = self._installation.pool, (self._run["workspace_id"], self._run["id"], input_number)
         after = 0
-        while page := await batch_row.lines(self._installation.pool, *identity, after=after, limit=LINES_AT_ONCE):
+        while page := await batch_row.lines(pool, *identity, after=after, limit=LINES_AT_ONCE, limit_bytes=LINES_BYTES):
             after = page[-1]["number"]
             yield "".join(f"{row['line']}\n" for row in page).encode()
 

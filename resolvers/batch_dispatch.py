@@ -12,6 +12,7 @@ from artifacts.json_node import printable
 from db import service_instance
 from db.failure import DATABASE_ERRORS
 from engines.instance_client import (
+    AnswerRoom,
     AnswerTooLarge,
     InstanceAnswer,
     InstanceClient,
@@ -19,6 +20,7 @@ from engines.instance_client import (
     InstanceRequest,
 )
 from resolvers.batch_failure import InputFailed
+from resolvers.batch_file import Room
 from resolvers.errors import ErrorCode
 from resolvers.installation import Installation
 
@@ -39,10 +41,10 @@ class _Link:
         self.in_flight = 0
         self.is_retired = False
 
-    async def ask(self, request: InstanceRequest) -> InstanceAnswer:
+    async def ask(self, request: InstanceRequest, room: AnswerRoom) -> InstanceAnswer:
         self.in_flight += 1
         try:
-            return await self.client.ask(request)
+            return await self.client.ask(request, room)
         finally:
             self.in_flight -= 1
             if self.is_retired and not self.in_flight:
@@ -81,20 +83,23 @@ class BatchDispatcher:
             for link in self._links.values():
                 await link.client.close()
 
-    async def ask(self, request: InstanceRequest) -> bytes:
-        """What an instance answers, however long there is none. Raises InputFailed."""
+    async def ask(self, request: InstanceRequest, room: Room) -> bytes:
+        """What an instance answers, however long there is none; a large answer takes the room. Raises InputFailed."""
         reason = ""
         for attempt in range(1, ATTEMPTS + 1):
             async with self._turn(is_alone=attempt == ATTEMPTS):
                 try:
-                    answer = await self._ask_any(request)
+                    answer = await self._ask_any(request, room)
                 except InstanceGone as gone:
+                    # Whoever waits for its turn keeps no room from those whose turn it is.
+                    await room.give_back()
                     reason = f"The instance ended while it was asked: {gone}"
                     continue
                 except AnswerTooLarge as failure:
                     raise InputFailed(ErrorCode.PREDICTION_FAILED, str(failure)) from failure
             if answer.status != BUSY:
                 return _body(answer)
+            await room.give_back()
             reason = _told(answer)
             await asyncio.sleep(BUSY_SECONDS)
         raise InputFailed(ErrorCode.INSTANCE_LOST, f"{reason} ({ATTEMPTS} attempts)")
@@ -121,14 +126,14 @@ class BatchDispatcher:
                 for _ in range(taken):
                     self._turns.release()
 
-    async def _ask_any(self, request: InstanceRequest) -> InstanceAnswer:
+    async def _ask_any(self, request: InstanceRequest, room: Room) -> InstanceAnswer:
         """Raises InstanceGone where an instance may have begun with the request, and AnswerTooLarge."""
         while True:
             while not self._links:
                 await self._is_ready.wait()
             address, link = min(self._links.items(), key=lambda known: known[1].in_flight)
             try:
-                return await link.ask(request)
+                return await link.ask(request, room)
             except InstanceGone as gone:
                 await self._retire(address, link)
                 if gone.may_have_begun:

@@ -1,5 +1,7 @@
 """Bytes of inputs: read whole, within the limit, and only so many at once."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -25,19 +27,51 @@ class ByteBudget:
     @asynccontextmanager
     async def hold(self, size_bytes: int) -> AsyncIterator[None]:
         """Waits for its turn. What is larger than everything is let in alone."""
-        size_bytes = min(size_bytes, self._limit_bytes)
+        async with self.room(size_bytes) as room:
+            await room.take()
+            yield
+
+    @asynccontextmanager
+    async def room(self, size_bytes: int) -> AsyncIterator[Room]:
+        """Room that may be taken, and is given back at the end."""
+        room = Room(self, min(size_bytes, self._limit_bytes))
+        try:
+            yield room
+        finally:
+            await room.give_back()
+
+    async def take(self, size_bytes: int) -> None:
         async with self._freed:
             await self._freed.wait_for(lambda: self._held_bytes + size_bytes <= self._limit_bytes)
             self._held_bytes += size_bytes
-        try:
-            yield
-        finally:
-            self._held_bytes -= size_bytes
-            await asyncio.shield(self._tell())
+
+    async def give_back(self, size_bytes: int) -> None:
+        self._held_bytes -= size_bytes
+        await asyncio.shield(self._tell())
 
     async def _tell(self) -> None:
         async with self._freed:
             self._freed.notify_all()
+
+
+class Room:
+    """So many bytes of a budget for one thing, held from when they are taken until they are given back."""
+
+    def __init__(self, budget: ByteBudget, size_bytes: int) -> None:
+        self._budget = budget
+        self._size_bytes = size_bytes
+        self._is_held = False
+
+    async def take(self) -> None:
+        """Waits for its turn; nothing where it is held already."""
+        if not self._is_held:
+            await self._budget.take(self._size_bytes)
+            self._is_held = True
+
+    async def give_back(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            await self._budget.give_back(self._size_bytes)
 
 
 async def size_of(store: ObjectStore, key: str, known_bytes: int | None, *, limit_bytes: int) -> int:

@@ -8,22 +8,25 @@ from asyncpg import Record
 from db import batch_input, batch_row, batch_run, operation
 from db.batch_input import Ending
 from db.batch_row import NewRow
-from resolvers.installation import Installation
+from db.connection import Pool
 
 FLUSH_SECONDS = 0.25
 FLUSH_COUNT = 200
+# Of the text of rows: a line may be as long as the largest answer.
+FLUSH_LENGTH = 2**20
 STAGE = "PREDICTING"
 
 
 class BatchJournal:
     """`run` is a row of `db.batch_run`."""
 
-    def __init__(self, installation: Installation, run: Record) -> None:
-        self._pool = installation.pool
+    def __init__(self, pool: Pool, run: Record) -> None:
+        self._pool = pool
         self._run = run
         self._endings: list[Ending] = []
         self._rows: dict[int, list[NewRow]] = defaultdict(list)
         self._row_count = 0
+        self._row_length = 0
         self._writing = asyncio.Lock()
 
     async def add_ending(self, ending: Ending) -> None:
@@ -32,9 +35,11 @@ class BatchJournal:
             await self.flush()
 
     async def add_row(self, input_number: int, row: NewRow) -> None:
+        """A row that is long is stored when this returns."""
         self._rows[input_number].append(row)
         self._row_count += 1
-        if self._row_count >= FLUSH_COUNT:
+        self._row_length += len(row.line)
+        if self._row_count >= FLUSH_COUNT or self._row_length >= FLUSH_LENGTH:
             await self.flush()
 
     async def keep_flushing(self) -> None:
@@ -46,7 +51,8 @@ class BatchJournal:
     async def flush(self) -> None:
         """Everything that was added before is stored when this returns."""
         async with self._writing:
-            rows, self._rows, self._row_count = self._rows, defaultdict(list), 0
+            rows, self._rows = self._rows, defaultdict(list)
+            self._row_count = self._row_length = 0
             endings, self._endings = self._endings, []
             workspace_id, run_id = self._run["workspace_id"], self._run["id"]
             for number, new in rows.items():

@@ -9,7 +9,7 @@ from db import batch_configuration, batch_input, batch_row, batch_run, service, 
 from engines.engine import InstanceStatus
 from resolvers.adoption import assign
 from resolvers.batch_dispatch import ATTEMPTS
-from resolvers.batch_file import ByteBudget
+from resolvers.batch_memory import BatchMemory
 from resolvers.batch_run import BatchDrive, failures_told
 from resolvers.installation import Installation
 from resolvers.instance_set import Seen, status_of
@@ -19,8 +19,6 @@ from resolvers.service_observation import ACTOR, lock_unchanged, note, observe
 from resolvers.target_instances import TargetInstances
 from resolvers.transaction import transaction
 
-# What requests of all runs hold in memory at once.
-BUDGET_BYTES = 128 * 2**20
 UNDER_WAY = frozenset({"LISTING", "RUNNING"})
 HAVE_ANSWERED = frozenset({ServiceStatus.RUNNING, ServiceStatus.CONCERNING})
 # An input may end its instance as often as it is asked. What ends more often than that cannot be started.
@@ -35,7 +33,7 @@ class BatchKeeper:
         self._pool = installation.pool
         self._instances = instances
         self._targets = targets
-        self._budget = ByteBudget(max(BUDGET_BYTES, 4 * installation.rules.prediction_max_body_bytes))
+        self._memory = BatchMemory.of(installation.rules.prediction_max_body_bytes)
         self._drives: dict[UUID, BatchDrive] = {}
         self._begun: list[BatchDrive] = []
 
@@ -95,7 +93,7 @@ class BatchKeeper:
         drive = self._drives.get(run["service_id"])
         if drive is None or drive.run_id != run["id"] or drive.is_over:
             await self._let_go(run["service_id"])
-            drive = self._drives[run["service_id"]] = BatchDrive(self._installation, run, self._budget)
+            drive = self._drives[run["service_id"]] = BatchDrive(self._installation, run, self._memory)
             self._begun.append(drive)
         return drive
 

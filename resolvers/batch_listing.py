@@ -5,7 +5,7 @@ from contextlib import aclosing
 from asyncpg import Record
 
 from artifacts.object_store import ObjectStore
-from db import batch_input
+from db import batch_input, batch_row
 from db.batch_input import NewInput
 from resolvers.batch_configuration import BatchConfiguration, BatchInputKind
 from resolvers.batch_failure import RunFailed
@@ -15,6 +15,9 @@ from resolvers.installation import Installation
 from resolvers.location import Location, is_below, readable_places
 
 ROWS_AT_ONCE = 1_000
+FORGOTTEN_AT_ONCE = 10_000
+# Of a service, with this one.
+RUNS_KEPT = 10
 FAULT_LENGTH = 10_000
 OUTPUT_HINT = "updateBatchService names another output; or empty this one, then start the service again."
 
@@ -44,6 +47,15 @@ async def list_inputs(installation: Installation, run: Record, configuration: Ba
         raise RunFailed(ErrorCode.MANIFEST_INVALID, " ".join(map(str, faults))[:FAULT_LENGTH])
     if not count + len(batch):
         raise RunFailed(ErrorCode.INPUT_EMPTY, empty(source))
+
+
+async def forget_old(installation: Installation, run: Record) -> None:
+    """Drop what nobody looks at any more: rows of abandoned runs, and the inputs of all runs but the last ten."""
+    pool, service = installation.pool, (run["workspace_id"], run["service_id"])
+    while await batch_row.forget_abandoned(pool, *service, limit=FORGOTTEN_AT_ONCE):
+        pass
+    while await batch_input.forget_up_to(pool, *service, run["number"] - RUNS_KEPT, limit=FORGOTTEN_AT_ONCE):
+        pass
 
 
 def empty(source: BatchSource) -> str:

@@ -22,9 +22,9 @@ from resolvers.batch_configuration import (
 )
 from resolvers.batch_dispatch import BatchDispatcher
 from resolvers.batch_failure import RunFailed
-from resolvers.batch_file import ByteBudget
 from resolvers.batch_journal import BatchJournal
-from resolvers.batch_listing import list_inputs
+from resolvers.batch_listing import forget_old, list_inputs
+from resolvers.batch_memory import BatchMemory
 from resolvers.errors import ErrorCode
 from resolvers.installation import Installation
 from resolvers.operation_attempt import problem_row
@@ -64,13 +64,13 @@ class _Pending:
 class BatchDrive:
     """For the owner of the engine alone. `wait_reason` says what keeps it from going on, where something does."""
 
-    def __init__(self, installation: Installation, run: Record, budget: ByteBudget) -> None:
+    def __init__(self, installation: Installation, run: Record, memory: BatchMemory) -> None:
         self._installation = installation
         self._pool = installation.pool
         self._workspace_id: UUID = run["workspace_id"]
         self._service_id: UUID = run["service_id"]
         self.run_id: UUID = run["id"]
-        self._budget = budget
+        self._memory = memory
         self._task: asyncio.Task[None] | None = None
         self.is_over = False
         self.wait_reason: str | None = None
@@ -134,6 +134,7 @@ class BatchDrive:
 
     async def _list(self, run: Record, configuration: BatchConfiguration) -> None:
         await operation.advance_subject(self._pool, self._workspace_id, self._service_id, "LISTING", None)
+        await forget_old(self._installation, run)
         await list_inputs(self._installation, run, configuration)
         async with transaction(self._pool, self._workspace_id, ACTOR) as unit:
             inputs = await batch_run.note_listed(unit.connection, self._workspace_id, self.run_id)
@@ -144,14 +145,14 @@ class BatchDrive:
     async def _ask_all(self, run: Record, configuration: BatchConfiguration) -> None:
         at_once = configuration.max_concurrency
         dispatcher = BatchDispatcher(self._installation, self._workspace_id, self._service_id, at_once=at_once)
-        journal = BatchJournal(self._installation, run)
+        journal = BatchJournal(self._pool, run)
         answers = BatchAnswers(
             self._installation,
             run,
             configuration,
             dispatcher=dispatcher,
             journal=journal,
-            budget=self._budget,
+            memory=self._memory,
         )
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(dispatcher.follow()), group.create_task(journal.keep_flushing())]

@@ -127,12 +127,13 @@ async def check(
         return
     before = await _before(unit, service_row)
     taken = Amounts.of(await placement.taken(unit.connection, unit.workspace_id, pool))
-    found = _fingerprint(request, resolved, service_row, before, pool, taken)
+    is_running = service_row is None or service_row["desired_state"] == ServiceDesiredState.RUNNING
+    targets = _targets(before, resolved, is_running=is_running)
+    capacity = _capacity(pool, taken, targets)
+    found = _fingerprint(request, resolved, service_row, before, _room(pool, capacity))
     if isinstance(unit, Rehearsal):
-        is_running = service_row is None or service_row["desired_state"] == ServiceDesiredState.RUNNING
-        targets = _targets(before, resolved, is_running=is_running)
         warnings = [warning for target in resolved for warning in target.warnings]
-        unit.facts = Facts(found, targets, _capacity(pool, taken, targets), warnings)
+        unit.facts = Facts(found, targets, capacity, warnings)
     elif found != fingerprint:
         raise Refusal(
             ErrorCode.CONFLICT,
@@ -155,20 +156,30 @@ def _fingerprint(
     resolved: Sequence[ResolvedTarget],
     service_row: Record | None,
     before: Sequence[Record],
-    pool: Record,
-    taken: Amounts,
+    room: Sequence[object],
 ) -> str:
-    """SHA-256 (hex) over all that a plan rests on. What is taken of a pool counts where something bounds it."""
-    bounds = zip(Amounts.of_pool(pool).values(), taken.values(), strict=True)
+    """SHA-256 (hex) over all that a plan rests on."""
     rests_on = {
         "request": {name: value for name, value in request.items() if name not in NOT_PLANNED},
         "targets": [asdict(target.row) for target in resolved],
         "versions": [_version(target.version) for target in resolved],
         "service": service_row and [service_row["id"], service_row["revision"], service_row["desired_state"]],
         "before": [dict(target) for target in before],
-        "pool": [pool["id"], *((most, amount) for most, amount in bounds if most != math.inf)],
+        "pool": room,
     }
     return hashlib.sha256(orjson.dumps(rests_on, default=str, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _room(pool: Record, capacity: PlannedCapacity) -> list[object]:
+    """What counts of a pool where something bounds it: how much it has, and how much is free.
+
+    Of the shared one, where other workspaces come and go, only whether there is room.
+    """
+    amounts = zip(capacity.whole.values(), capacity.free.values(), strict=True)
+    bounds = [(most, free) for most, free in amounts if most != math.inf]
+    if pool["kind"] == "SHARED":
+        return [pool["id"], [most for most, _ in bounds], capacity.lacking]
+    return [pool["id"], bounds]
 
 
 def _version(row: Record) -> list[object]:

@@ -10,7 +10,6 @@ from asyncpg import Record
 from artifacts.package_directory import PackageEntry, materialise
 from db import model_version
 from engines.engine import EngineError, EnvironmentSpecification, InstanceSpecification
-from resolvers import inference_specification
 from resolvers.installation import Installation
 
 logger = structlog.get_logger()
@@ -79,7 +78,6 @@ def instance_specification(
     installation: Installation, prepared: PreparedTarget, instance: Record
 ) -> InstanceSpecification:
     target, version = prepared.target, prepared.version
-    size = inference_specification.find(target["inference_specification"]) or inference_specification.DEFAULT
     return InstanceSpecification(
         instance_id=str(instance["id"]),
         service_id=str(target["service_id"]),
@@ -91,8 +89,8 @@ def instance_specification(
         model_version=version["version"],
         apis=tuple(version["apis"]),
         environment_variables={variable["name"]: variable["value"] for variable in target["environment"]},
-        cpu_count=size.cpu_count,
-        memory_bytes=size.memory_bytes,
+        cpu_count=target["cpu_count"],
+        memory_bytes=target["memory_bytes"],
         timeout_seconds=installation.rules.prediction_timeout_seconds,
         max_body_bytes=installation.rules.prediction_max_body_bytes,
     )

@@ -47,6 +47,12 @@ async def hold_nodes(unit: Transaction, row: Record, number: int) -> None:
     )
 
 
+async def settle(unit: Transaction, row: Record) -> None:
+    """Of an edge service: have a deployment for each node of the configuration that is wanted now, and no other."""
+    if row["deployment_type"] == DeploymentType.EDGE:
+        await edge_deployment.settle(unit.connection, unit.workspace_id, row["id"])
+
+
 async def _want_on_node(unit: Transaction, request: NodeRequest) -> UUID:
     row = await held(unit, request.service_name, request.expected_revision, deployment_type=DeploymentType.EDGE)
     nodes = await edge_deployment.of_service(unit.connection, unit.workspace_id, row["id"])

@@ -15,8 +15,13 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 
 async def keep_watching(installation: Installation) -> None:
-    """Look, until cancelled, often enough that a silence is noticed soon after it is one."""
-    pause = min(LONGEST_PAUSE_SECONDS, installation.rules.edge_node_lost_seconds / ROUNDS_PER_SILENCE)
+    """Look, until cancelled, often enough that a silence is noticed soon after it is one.
+
+    Not before nodes had the time to be heard of: while this server or its database was away, none could be.
+    """
+    lost_seconds = installation.rules.edge_node_lost_seconds
+    await asyncio.sleep(lost_seconds)
+    pause = min(LONGEST_PAUSE_SECONDS, lost_seconds / ROUNDS_PER_SILENCE)
     while True:
         await look(installation)
         await asyncio.sleep(pause)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from db import edge_deployment, edge_node, operation, service, service_configuration
+from db import edge_deployment, edge_node, model_version, operation, service, service_configuration
 from db.service import NewTarget
 from db.service_configuration import NewConfiguration
 from resolvers import field_rule, resource_pool
@@ -172,16 +172,23 @@ async def _changed(
     installation: Installation, unit: Transaction, request: UpdateRequest, row: Record, refusals: Sequence[Refusal]
 ) -> Resolved:
     """The target and the nodes, each as it was where the request leaves it out. Raises Refusals."""
-    nodes = await edge_deployment.of_service(unit.connection, unit.workspace_id, row["id"])
-    names = [node["node_name"] for node in nodes] if request.nodes is None else request.nodes
+    names = await _names_now(unit, row) if request.nodes is None else request.nodes
     (now,) = await targets_of(unit, row, row["last_configuration_number"])
     if request.target is None:
-        return Resolved(now, await _node_ids(unit, names, None, refusals), ())
+        version = await model_version.find(unit.connection, unit.workspace_id, now.model_version_id)
+        return Resolved(now, await _node_ids(unit, names, version, refusals), ())
     resolved = await _resolve(installation, unit, request.target, names, refusals)
     if resolved.target.model_version_id != now.model_version_id:
         return resolved
     # What is the same in all else goes on running.
     return replace(resolved, target=replace(resolved.target, generation=now.generation))
+
+
+async def _names_now(unit: Transaction, row: Record) -> list[str]:
+    """The nodes that the configuration which is wanted now names."""
+    number = row["last_configuration_number"]
+    nodes = await edge_node.hold_named(unit.connection, unit.workspace_id, row["id"], number)
+    return sorted(node["name"] for node in nodes)
 
 
 async def _resolve(
@@ -199,13 +206,13 @@ async def _resolve(
         )
     except Refusals as refusals_of_target:
         refused += refusals_of_target.refusals
-    node_ids = await _node_ids(unit, names, found, refused)
+    node_ids = await _node_ids(unit, names, found.version if found else None, refused)
     assert found is not None
     return Resolved(found.row, node_ids, found.warnings)
 
 
 async def _node_ids(
-    unit: Transaction, names: Sequence[str], found: ResolvedTarget | None, refusals: Sequence[Refusal]
+    unit: Transaction, names: Sequence[str], version: Record | None, refusals: Sequence[Refusal]
 ) -> list[UUID]:
     """The nodes of these names, which stay till the end of the transaction. Raises Refusals, with all others."""
     nodes = {node["name"]: node for node in await edge_node.hold_by_names(unit.connection, unit.workspace_id, names)}
@@ -214,8 +221,8 @@ async def _node_ids(
         path = ["nodes", str(position)]
         if name not in nodes:
             refused.append(not_found(f"edge node named {name!r}", path=path))
-        elif found is not None and nodes[name]["runtime"] not in (None, found.version["runtime"]):
-            refused.append(_other_runtime(nodes[name], found.version, path))
+        elif version is not None and nodes[name]["runtime"] not in (None, version["runtime"]):
+            refused.append(_other_runtime(nodes[name], version, path))
     raise_all(refused)
     return [nodes[name]["id"] for name in names]
 

@@ -1,7 +1,7 @@
 """What a node's agent tells and is told: how its services are, and which it is to have."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from asyncpg import Record
@@ -90,7 +90,8 @@ async def files(installation: Installation, node: Record, version_id: UUID) -> l
     ]
 
 
-async def _see(unit: Transaction, node_id: UUID, sighting: edge_node.Sighting) -> None:
+async def _see(unit: Transaction, node_id: UUID, told: edge_node.Sighting) -> None:
+    sighting = replace(told, status_message=_reason(told.status_message))
     known = await edge_node.lock(unit.connection, unit.workspace_id, node_id)
     if known is None:
         raise UnknownToken("This edge node was deleted.")
@@ -106,10 +107,13 @@ async def _see(unit: Transaction, node_id: UUID, sighting: edge_node.Sighting) -
 
 
 async def _take_down(unit: Transaction, node_id: UUID, told: edge_deployment.Report) -> None:
-    reason = None if told.reason is None else printable(told.reason)[:REASON_LENGTH]
-    kept = edge_deployment.Report(told.service_id, told.state, reason, told.address, told.configuration_number)
+    kept = replace(told, reason=_reason(told.reason))
     if await edge_deployment.report(unit.connection, unit.workspace_id, node_id, kept):
         await service.notify(unit.connection, told.service_id)
+
+
+def _reason(text: str | None) -> str | None:
+    return None if text is None else printable(text[:REASON_LENGTH])
 
 
 async def _keep_log(installation: Installation, node: Record, service_id: UUID, log: Log) -> None:

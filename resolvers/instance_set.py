@@ -15,6 +15,8 @@ LONGEST_BACKOFF_SECONDS = 300.0
 SETTLED_SECONDS = 60.0
 # The state of an instance that no engine knows yet: it waits for its place.
 PENDING = "PENDING"
+# It has its place, and waits for its target's environment and files.
+PREPARING = "PREPARING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ def _under_way(instances: Sequence[Seen], update: Update | None, ready: int, pro
     if update:
         message = f"Configuration {update.number} is coming into force. {message}"
     elif not ready:
-        message = "The instances are starting."
+        is_preparing = any(instance.state == PREPARING for instance in instances)
+        message = "Environment and files are being prepared." if is_preparing else "The instances are starting."
     return Observation(ServiceStatus.DEPLOYING, message, progress)
 
 

@@ -80,7 +80,8 @@ async def _allowed(
         hint = f"There are: {', '.join(sorted(installation.stores))}."
         raise _refused(f"There is no store named {location.store!r}.", path, hint=hint)
     if not is_allowed:
-        raise _refused(f"This workspace may not read {location.store}:{key}.", path)
+        message = f"This workspace may not read {location.store}:{key}."
+        raise _refused(message, path, hint=_place_hint(own))
     return Location(location.store, key)
 
 
@@ -94,6 +95,14 @@ def _check_key(key: str, path: Sequence[str]) -> None:
     if not is_key(key) or "\\" in key:
         message = "A key names a folder of the store, such as shared/job-7, without empty parts, . and .. parts."
         raise _refused(message, path, hint=KEY_HINT)
+
+
+def _place_hint(own: Sequence[tuple[str, str]]) -> str:
+    """What may be named in the place of one that is refused; nothing is said of folders that nobody may choose."""
+    if not own:
+        return GRANT_HINT
+    folders = " or ".join(f"{store}:{prefix}" for store, prefix in own)
+    return f"Its own folder is {folders}; others are granted by the operator with `./modelyard workspace grant`."
 
 
 def _refused(message: str, path: Sequence[str], *, hint: str = GRANT_HINT) -> Refusal:

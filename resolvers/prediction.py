@@ -10,6 +10,7 @@ import orjson
 
 from db import service
 from resolvers.caller import Caller
+from resolvers.deployment_type import DeploymentType
 from resolvers.errors import ErrorCode, Refusal, invalid, not_found
 from resolvers.installation import Installation
 from resolvers.service import ServiceStatus
@@ -52,6 +53,12 @@ async def predict(
     row = await service.find(installation.pool, caller.workspace.id, name=service_name)
     if row is None:
         raise not_found(f"service named {service_name!r}", path=["serviceName"])
+    if row["deployment_type"] != DeploymentType.REAL_TIME:
+        raise Refusal(
+            ErrorCode.INVALID_STATE,
+            f"{service_name} is a {row['deployment_type']} service; predict asks REAL_TIME ones.",
+            path=["serviceName"],
+        )
     if PATH.fullmatch(path) is None:
         raise Refusal(ErrorCode.INVALID_INPUT, "A path begins with / and has no query.", path=["path"])
     encoded, began = _encoded(json), time.perf_counter()

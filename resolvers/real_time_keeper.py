@@ -6,14 +6,14 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from db import operation, service, service_configuration, service_instance
+from db import service, service_configuration, service_instance
 from engines.engine import InstanceStatus
 from resolvers.adoption import assign, own
 from resolvers.installation import Installation
 from resolvers.instance_set import Seen, Update, status_of
 from resolvers.service import ServiceDesiredState, ServiceStatus
 from resolvers.service_instance import ServiceInstances
-from resolvers.service_observation import ACTOR, UNDER_WAY, lock_unchanged, note, observe
+from resolvers.service_observation import ACTOR, lock_unchanged, note, observe, overdue
 from resolvers.target_instances import TargetInstances
 from resolvers.transaction import transaction
 
@@ -48,7 +48,7 @@ class RealTimeKeeper:
         seen = await self._keep(standing, statuses)
         wanted = [seen[instance["id"]] for _, instances in standing.wanted for instance in instances]
         update = _update(row, standing, seen)
-        timeout_seconds = await self._overdue(row)
+        timeout_seconds = await overdue(self._pool, row, self._timeout_seconds)
         observed = status_of(row, wanted, update=update, timeout_seconds=timeout_seconds)
         is_complete = observed.status == ServiceStatus.RUNNING
         if update is None or not is_complete:
@@ -57,7 +57,7 @@ class RealTimeKeeper:
             await observe(self._pool, row, observed, problem, is_late=is_late)
         elif not await self._turn_over(row, standing, observed):
             return
-        self._dismiss_rest(row, standing, has_update=update is not None and not is_complete)
+        await self._dismiss_rest(row, standing, has_update=update is not None and not is_complete)
 
     async def rest(self, row: Record) -> None:
         """See `resolvers.reconciler.Keeper`."""
@@ -88,13 +88,6 @@ class RealTimeKeeper:
             seen |= await self._targets.keep(target, left, statuses)
         return seen
 
-    async def _overdue(self, row: Record) -> float | None:
-        """The longest that a deployment may take, where this one has taken longer."""
-        if row["status"] not in UNDER_WAY:
-            return None
-        seconds = await operation.seconds_under_way(self._pool, row["workspace_id"], row["id"])
-        return self._timeout_seconds if seconds is not None and seconds > self._timeout_seconds else None
-
     async def _turn_over(self, row: Record, standing: Standing, observed: service.Observation) -> bool:
         """Bring the wanted configuration into force, unless something else is wanted by now: whether it was done."""
         async with transaction(self._pool, row["workspace_id"], ACTOR) as unit:
@@ -109,12 +102,12 @@ class RealTimeKeeper:
             await note(unit, current, observed)
         return True
 
-    def _dismiss_rest(self, row: Record, standing: Standing, *, has_update: bool) -> None:
+    async def _dismiss_rest(self, row: Record, standing: Standing, *, has_update: bool) -> None:
         """Let go of every instance that no target needs; the routed ones do only while an update is under way."""
         groups = [*standing.wanted, *(standing.routed if has_update else ())]
         kept = {instance["id"] for _, instances in groups for instance in instances}
         self._instances.dismiss(instance for instance in standing.instances if instance["id"] not in kept)
-        self._targets.forget(row["id"], kept={target["id"] for target, _ in groups})
+        await self._targets.forget(row["id"], kept={target["id"] for target, _ in groups})
 
 
 def _update(row: Record, standing: Standing, seen: Mapping[UUID, Seen]) -> Update | None:

@@ -20,6 +20,7 @@ from resolvers.batch_keeper import BatchKeeper
 from resolvers.deployment_type import DeploymentType
 from resolvers.edge_keeper import EdgeKeeper
 from resolvers.installation import Installation
+from resolvers.preparation import Preparations
 from resolvers.real_time_keeper import RealTimeKeeper
 from resolvers.service import ServiceDesiredState, ServiceStatus
 from resolvers.service_instance import ServiceInstances
@@ -69,7 +70,8 @@ class Reconciler:
         self._listener = listener
         self._holder = holder
         self._instances = ServiceInstances(installation)
-        targets = TargetInstances(installation, self._instances)
+        self._preparations = Preparations(installation)
+        targets = TargetInstances(installation, self._instances, self._preparations)
         self._batches = BatchKeeper(installation, self._instances, targets)
         self._keepers: dict[DeploymentType, Keeper] = {
             DeploymentType.REAL_TIME: RealTimeKeeper(installation, self._instances, targets),
@@ -86,6 +88,7 @@ class Reconciler:
         try:
             await self._open()
             async with asyncio.TaskGroup() as group:
+                self._preparations.open(group)
                 group.create_task(self._renew())
                 group.create_task(self._rounds(group))
         finally:

@@ -124,7 +124,7 @@ async def update(
 
 
 async def _update(installation: Installation, unit: Transaction, request: UpdateRequest) -> UUID:
-    row = await _lock_dedicated(unit, request.name)
+    row = await _lock_dedicated(unit, request.name, to_delete=False)
     earlier = {name: row[name] for name in ("description", *NAMES)}
     said = Said(**{**earlier, **request.changes})
     taken = Amounts.of(await placement.taken(unit.connection, unit.workspace_id, row))
@@ -166,7 +166,7 @@ async def delete(
 
 
 async def _delete(unit: Transaction, name: str, expected_revision: int | None) -> UUID:
-    row = await _lock_dedicated(unit, name)
+    row = await _lock_dedicated(unit, name, to_delete=True)
     users = await resource_pool.users(unit.connection, unit.workspace_id, row["id"])
     raise_all([*revision_violations(expected_revision, row["revision"]), *_in_use(name, users)])
     pool_id: UUID = row["id"]
@@ -182,8 +182,8 @@ def _in_use(name: str, services: Sequence[str]) -> Iterator[Refusal]:
         yield Refusal(ErrorCode.IN_USE, message, path=["name"], hint=hint)
 
 
-async def _lock_dedicated(unit: Transaction, name: str) -> Record:
-    row = await resource_pool.lock(unit.connection, unit.workspace_id, name)
+async def _lock_dedicated(unit: Transaction, name: str, *, to_delete: bool) -> Record:
+    row = await resource_pool.lock(unit.connection, unit.workspace_id, name, to_delete=to_delete)
     if row is None:
         raise not_found(f"resource pool named {name!r}", path=["name"])
     if row["kind"] == "SHARED":

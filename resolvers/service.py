@@ -8,7 +8,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from db import operation, service, service_instance, workspace
+from db import edge_deployment, operation, service, service_instance, workspace
 from resolvers.caller import Caller
 from resolvers.deployment_type import DeploymentType
 from resolvers.errors import ErrorCode, Refusal, RevisionConflict, not_found
@@ -184,6 +184,8 @@ async def want(unit: Transaction, action: Action, row: Record) -> None:
     await service.want(
         unit.connection, unit.workspace_id, row["id"], action.desired_state, UNTIL_REACHED[action.desired_state]
     )
+    if action is START and row["deployment_type"] == DeploymentType.EDGE:
+        await edge_deployment.want_everywhere(unit.connection, unit.workspace_id, row["id"])
     await begin(unit, action, row)
 
 

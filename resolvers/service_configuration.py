@@ -1,6 +1,6 @@
 """New configurations of services: changed ones, earlier ones again, and the same with new instances."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from uuid import UUID
 
@@ -9,17 +9,21 @@ from asyncpg import Record
 from db import model_version, service_configuration
 from db.service import NewTarget
 from db.service_configuration import NewConfiguration
-from resolvers import edge_deployment
+from resolvers import edge_deployment, resource_pool
 from resolvers.caller import Caller
+from resolvers.capacity import NAMES, Amounts
+from resolvers.deployment_blocker import deployable, deployment_blockers
 from resolvers.deployment_type import DeploymentType
 from resolvers.errors import ErrorCode, Refusal, invalid, not_found, raise_all
 from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.service import RESTART, ROLL_BACK, Action, ServiceStatus, begin, check_allowed, held
+from resolvers.size_choice import pool_violations
 from resolvers.transaction import Transaction, transaction
 
 # No instance of it is ready: predictions may go to the new configuration's as soon as there is one.
 SERVES_NOTHING = frozenset({ServiceStatus.PENDING, ServiceStatus.FAILED, ServiceStatus.STOPPED})
+RESTORED_PATH = ("configurationNumber",)
 
 
 async def roll_back(
@@ -41,9 +45,10 @@ async def roll_back(
             row = await _held(unit, service_name, expected_revision)
             check_allowed(ROLL_BACK, row)
             number = await _restored_number(unit, row, configuration_number)
-            targets = await _restored(unit, row, number)
+            targets = await _restored(installation, unit, row, number)
             await edge_deployment.hold_nodes(unit, row, number)
             await ask_for(unit, ROLL_BACK, row, targets, restored_number=number)
+            await edge_deployment.settle(unit, row)
             service_id: UUID = row["id"]
             return service_id
 
@@ -73,6 +78,7 @@ async def restart(
             generation = 1 + await service_configuration.highest_generation(unit.connection, *identity)
             targets = await targets_of(unit, row, row["last_configuration_number"])
             await ask_for(unit, RESTART, row, [replace(target, generation=generation) for target in targets])
+            await edge_deployment.settle(unit, row)
             service_id: UUID = row["id"]
             return service_id
 
@@ -147,18 +153,34 @@ async def _restored_number(unit: Transaction, row: Record, asked: int | None) ->
     return number
 
 
-async def _restored(unit: Transaction, row: Record, number: int) -> list[NewTarget]:
-    """Raises Refusals where a version has been deleted since."""
+async def _restored(installation: Installation, unit: Transaction, row: Record, number: int) -> list[NewTarget]:
+    """Raises Refusals where a version has been deleted since, or could not be deployed any more."""
     targets = await targets_of(unit, row, number)
+    pool = await resource_pool.of_service(unit, row)
+    serving = None if row["status"] in SERVES_NOTHING else row["routed_configuration_number"]
     refusals: list[Refusal] = []
-    for version_id in sorted(target.model_version_id for target in targets):
+    for target in sorted(targets, key=lambda target: target.model_version_id):
         # Held so that it is not deleted between this look and the new row that depends on it.
-        await model_version.lock(unit.connection, unit.workspace_id, version_id)
-        version = await model_version.find(unit.connection, unit.workspace_id, version_id)
+        await model_version.lock(unit.connection, unit.workspace_id, target.model_version_id)
+        version = await model_version.find(unit.connection, unit.workspace_id, target.model_version_id)
         if version is None or version["deleted_at"] is not None:
             what = f"version {version['version']!r}" if version else "version"
-            refusals.append(
-                not_found(f"{what} any more, which configuration {number} runs", path=["configurationNumber"])
-            )
+            refusals.append(not_found(f"{what} any more, which configuration {number} runs", path=RESTORED_PATH))
+        # What serves has been started already.
+        elif number != serving:
+            refusals += _obstacles(installation, row, target, version, pool)
     raise_all(refusals)
     return targets
+
+
+def _obstacles(
+    installation: Installation, row: Record, target: NewTarget, version: Record, pool: Record
+) -> Iterator[Refusal]:
+    """Why what ran once could not be started today."""
+    deployment_type = DeploymentType(row["deployment_type"])
+    for blocker in deployment_blockers(installation, deployable(version), deployment_type):
+        blocker.path = RESTORED_PATH
+        yield blocker
+    if deployment_type is not DeploymentType.EDGE:
+        takes = Amounts(*(getattr(target, name) for name in NAMES))
+        yield from pool_violations(takes, pool, path=RESTORED_PATH)

@@ -151,8 +151,8 @@ class ServiceInstances:
         usual = GRACE_SECONDS if is_ready else 0
         await self._engine.stop(instance_id, grace_seconds=usual if grace_seconds is None else grace_seconds)
         await self.log.collect([instance_id])
-        self.log.forget(instance_id)
         await service_instance.delete(self._pool, instance["workspace_id"], instance["id"])
+        await self.log.forget(instance_id)
 
     async def _note_exit(self, instance: Record, status: InstanceStatus) -> Seen:
         await self.log.collect([status.instance_id])

@@ -27,9 +27,10 @@ class ServiceLog:
         self._instances: dict[str, tuple[Record, int]] = {}
         self._reading = asyncio.Lock()
 
-    def forget(self, instance_id: str) -> None:
-        """The instance is gone."""
-        self._instances.pop(instance_id, None)
+    async def forget(self, instance_id: str) -> None:
+        """The instance's row is gone: whoever reads its log just now is done with it first."""
+        async with self._reading:
+            self._instances.pop(instance_id, None)
 
     async def collect(self, instance_ids: list[str]) -> None:
         """Read what each printed since the last time."""

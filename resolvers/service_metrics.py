@@ -16,6 +16,7 @@ from resolvers.latency import LATENCY_BUCKETS_SECONDS, percentile_seconds
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECONDS: Final = 1000.0
+DELETED_AT_ONCE: Final = 10_000
 
 
 class MetricsWindow(StrEnum):
@@ -108,4 +109,10 @@ def _gathered(rows: Sequence[Record], starts: Sequence[datetime], step: timedelt
 
 async def discard_old_metrics(installation: Installation) -> int:
     """Forget what was counted longer ago than the operator wants it kept: how many rows."""
-    return await prediction_minute.delete_old(installation.pool, days=installation.rules.metric_days)
+    await prediction_minute.delete_silent(installation.pool)
+    days, count = installation.rules.metric_days, 0
+    while True:
+        deleted = await prediction_minute.delete_old(installation.pool, days=days, limit=DELETED_AT_ONCE)
+        count += deleted
+        if deleted < DELETED_AT_ONCE:
+            return count

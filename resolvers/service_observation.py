@@ -36,6 +36,14 @@ async def observe(
             await note(unit, current, observed, problem)
 
 
+async def overdue(pool: Pool, row: Record, most_seconds: float) -> float | None:
+    """The longest that a deployment may take, where this one has taken longer."""
+    if row["status"] not in UNDER_WAY:
+        return None
+    seconds = await operation.seconds_under_way(pool, row["workspace_id"], row["id"])
+    return most_seconds if seconds is not None and seconds > most_seconds else None
+
+
 def is_known(row: Record, observed: service.Observation) -> bool:
     said = (observed.status, observed.status_message, observed.progress)
     return (row["status"], row["status_message"], row["progress"]) == said and not observed.is_deleted
@@ -71,6 +79,8 @@ async def _settle_configuration(connection: Connection, row: Record, observed: s
         await service_configuration.succeed(connection, *wanted)
     elif observed.status in (ServiceStatus.FAILED, ServiceStatus.CONCERNING):
         await service_configuration.fail(connection, *wanted, observed.status_message)
+    elif observed.status == ServiceStatus.STOPPED or observed.is_deleted:
+        await service_configuration.fail(connection, *wanted, "It was stopped before it came into force.")
 
 
 async def _end_operation(

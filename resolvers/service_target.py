@@ -18,6 +18,9 @@ from resolvers.transaction import Transaction
 
 TARGETS = 10
 INSTANCES = 20
+# How many predictions an instance computes at a time; the one setting of the runtime that whoever deploys may choose.
+CONCURRENCY_ENVIRONMENT = "MODELYARD_CONCURRENCY"
+CONCURRENCY = 256
 ENVIRONMENT_VARIABLES = 100
 ENVIRONMENT_VALUE_LENGTH = 4_000
 # Names by which package code could be made to load something else than what was imported.
@@ -177,7 +180,10 @@ def _environment_violations(environment: Sequence[EnvironmentVariable], *, path:
     for position, variable in enumerate(environment):
         here = [*path, str(position)]
         if field_rule.ENVIRONMENT_NAME.fullmatch(variable.name) is None:
-            refusals.append(invalid("An environment variable's name has letters, digits and _.", path=[*here, "name"]))
+            message = "A variable's name has letters, digits and _, 128 at most, and does not begin with a digit."
+            refusals.append(invalid(message, path=[*here, "name"]))
+        elif variable.name == CONCURRENCY_ENVIRONMENT:
+            refusals += _concurrency_violations(variable.value, path=[*here, "value"])
         elif RESERVED_ENVIRONMENT.fullmatch(variable.name):
             refusals.append(invalid(f"{variable.name} is set by the server.", path=[*here, "name"]))
         elif SECRET_ENVIRONMENT.fullmatch(variable.name):
@@ -185,10 +191,14 @@ def _environment_violations(environment: Sequence[EnvironmentVariable], *, path:
         if variable.name in names[:position]:
             refusals.append(invalid(f"{variable.name} is given twice.", path=[*here, "name"]))
         if len(variable.value) > ENVIRONMENT_VALUE_LENGTH or "\0" in variable.value:
-            refusals.append(
-                invalid(f"A value has at most {ENVIRONMENT_VALUE_LENGTH} characters.", path=[*here, "value"])
-            )
+            message = f"A value has at most {ENVIRONMENT_VALUE_LENGTH} characters, and no null character."
+            refusals.append(invalid(message, path=[*here, "value"]))
     return refusals
+
+
+def _concurrency_violations(value: str, *, path: Sequence[str]) -> Iterator[Refusal]:
+    if not value.isascii() or not value.isdecimal() or not 1 <= int(value[:4]) <= CONCURRENCY or len(value) > 4:
+        yield invalid(f"{CONCURRENCY_ENVIRONMENT} is a number from 1 to {CONCURRENCY}.", path=path)
 
 
 def _secret(name: str, *, path: Sequence[str]) -> Refusal:

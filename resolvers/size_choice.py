@@ -98,9 +98,7 @@ def _violations(
         return
     if wanted.size is not None and size.name == CUSTOM and pool["kind"] == "SHARED":
         yield invalid("A size of one's own is for dedicated pools; the shared one has named sizes.", path=wanted.path)
-    too_large = list(size.amounts.beyond(Amounts.of_pool(pool)))
-    if too_large:
-        yield _larger_than_pool(size, pool, too_large, path=wanted.path)
+    yield from pool_violations(size.amounts, pool, path=wanted.path)
 
 
 def _minimum(version: Record) -> dict[str, float]:
@@ -112,15 +110,17 @@ def _with_usual(least: dict[str, float]) -> Amounts:
     return Amounts(**{**dict(zip(NAMES, DEFAULT.amounts.values(), strict=True)), **least})
 
 
-def _larger_than_pool(
-    size: InferenceSpecification, pool: Record, names: Sequence[str], *, path: Sequence[str]
-) -> Refusal:
-    whole, takes = Amounts.of_pool(pool), size.amounts
+def pool_violations(takes: Amounts, pool: Record, *, path: Sequence[str]) -> Iterator[Refusal]:
+    """What an instance takes more of than a whole pool has."""
+    whole = Amounts.of_pool(pool)
+    names = list(takes.beyond(whole))
+    if not names:
+        return
     has = listed([counted(name, getattr(whole, name)) for name in names])
     needs = listed([counted(name, getattr(takes, name)) for name in names])
     message = f"The pool {pool['name']} has {has} altogether; an instance takes {needs}."
     hint = "Choose a smaller size or another pool, or enlarge the pool."
-    return Refusal(ErrorCode.INSUFFICIENT_CAPACITY, message, path=path, hint=hint)
+    yield Refusal(ErrorCode.INSUFFICIENT_CAPACITY, message, path=path, hint=hint)
 
 
 def _warnings(size: InferenceSpecification, least: dict[str, float], *, path: Sequence[str]) -> list[Refusal]:

@@ -34,10 +34,5 @@ class DeclaredApis:
         self._source = source
         self._known: LookupCache[Sequence[Api]] = LookupCache(lifetime_seconds=LIFETIME_SECONDS, capacity=VERSIONS)
 
-    def kept(self, version_id: str) -> Sequence[Api] | None:
-        """The apis of a version where they need no lookup."""
-        kept = self._known.kept(version_id)
-        return kept[0] if kept is not None else None
-
     async def of(self, workspace_id: UUID, version_id: str) -> Sequence[Api]:
         return await self._known.get(version_id, lambda: self._source.apis_of(workspace_id, version_id))

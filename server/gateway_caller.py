@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Send
 
 from server.instance_connection import InstanceConnection
 from server.prediction_body import BUFFERED_BYTES, Body
-from server.prediction_header import Headers, RequestHead
+from server.prediction_header import GUARDS, Headers, RequestHead
 from server.prediction_refusal import PredictionRefused, RefusalCode, body_too_large, body_too_slow
 from server.service_policy import Limits
 
@@ -113,10 +113,10 @@ class Caller:
         """What to raise where waiting ended with `refusal`: it may have been this side that ended it."""
         if self._is_gone:
             return CallerGone()
+        if self._is_started:
+            return AnswerCut(str(self._refusal or refusal))
         if self._refusal is not None:
             return self._refusal
-        if self._is_started:
-            return AnswerCut(str(refusal))
         if self._is_waiting and refusal.code is RefusalCode.PREDICTION_TIMED_OUT:
             self._refusal = body_too_slow(self.limits.timeout_seconds)
             return self._refusal
@@ -185,7 +185,7 @@ class Caller:
             self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def _start(self, status: int, headers: Headers) -> None:
-        headers.append((b"x-request-id", self.head.request_id.encode()))
+        headers += [*GUARDS, (b"x-request-id", self.head.request_id.encode())]
         if status in BODYLESS_STATUSES:
             headers = [header for header in headers if header[0] != b"content-length"]
         self._is_started = True

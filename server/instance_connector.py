@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from engines.instance_address import socket_path
 from engines.instance_socket import connect
 from server.instance_connection import InstanceConnection
 
-UNIX_SCHEME = "unix:"
 HTTPS_PORT, HTTP_PORT = 443, 80
 
 
@@ -25,8 +25,8 @@ class InstanceAddress:
 
 def address_of(address: str) -> InstanceAddress:
     """Of `unix:/path/of/socket` or `http://host:port/prefix`."""
-    if address.startswith(UNIX_SCHEME):
-        path = address.removeprefix(UNIX_SCHEME)
+    path = socket_path(address)
+    if path is not None:
 
         async def open_socket() -> InstanceConnection:
             loop = asyncio.get_running_loop()

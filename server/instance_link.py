@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 
+from engines.instance_address import KEEPALIVE_SECONDS
 from server.instance_connection import InstanceConnection
 from server.instance_connector import address_of
 from server.route import Instance
-
-# Below the 5 s after which uvicorn closes an idle connection: a request must not meet a connection that is going away.
-KEEPALIVE_SECONDS = 2.0
 
 
 class InstanceUnreachable(Exception):

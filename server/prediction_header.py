@@ -17,16 +17,31 @@ HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding"
     b" upgrade".split()
 )
-# Not passed on as they came: the sender's secrets, what the instance is told anew, what aiohttp sets itself.
+# Not passed on as they came: the sender's secrets, what the instance is told anew, what each connection sets itself.
 HELD_REQUEST_HEADERS = HOP_BY_HOP | frozenset(
     b"authorization x-auth-token cookie host expect content-length x-request-id forwarded x-real-ip x-forwarded-for"
     b" x-forwarded-proto x-forwarded-host x-forwarded-port x-forwarded-prefix".split()
 )
-# Not passed back: what our server says itself, and what would act on its whole origin instead of on this answer.
-HELD_RESPONSE_HEADERS = HOP_BY_HOP | frozenset(
-    b"date server x-request-id set-cookie clear-site-data access-control-allow-origin access-control-allow-credentials"
-    b" access-control-allow-headers access-control-allow-methods access-control-expose-headers"
-    b" access-control-max-age x-modelyard-model-version".split()
+# Passed back: what describes the answer, and names of the model's own. Others a browser takes for the word of our whole
+# origin (Set-Cookie, Clear-Site-Data, Alt-Svc, Service-Worker-Allowed).
+PASSED_RESPONSE_HEADERS = frozenset(
+    b"accept-ranges age allow cache-control content-digest content-disposition content-encoding content-language"
+    b" content-length content-range content-type deprecation etag expires last-modified location retry-after"
+    b" server-timing traceparent tracestate vary warning".split()
+)
+# X-, CloudEvents, the Open Inference Protocol, OpenAI and limits of rate.
+OWN_PREFIXES = (b"x-", b"ce-", b"inference-", b"openai-", b"ratelimit")
+# Not those that browsers know, and those that a proxy before us takes for orders.
+HELD_PREFIXES = (
+    b"x-modelyard-", b"x-request-id", b"x-content-", b"x-dns-", b"x-frame-", b"x-permitted-", b"x-ua-", b"x-webkit-",
+    b"x-xss-", b"x-accel-", b"x-lighttpd-", b"x-reproxy-", b"x-sendfile",
+)  # fmt: skip
+# To http, https or a path: what follows another scheme is no place to send anybody.
+LOCATION = re.compile(rb"(?:https?:|[\w.~%-]*(?:[/?#]|$))[!-~\x80-\xff]*", re.IGNORECASE)
+# A model's bytes must never act as a page of ours: on this origin browsers keep API tokens.
+GUARDS = (
+    (b"content-security-policy", b"sandbox; default-src 'none'"),
+    (b"x-content-type-options", b"nosniff"),
 )
 
 Headers = list[tuple[bytes, bytes]]
@@ -69,9 +84,16 @@ class RequestHead:
 
 def answered_headers(given: Headers) -> Headers:
     """Those of an instance's answer, with names in lower case, that are passed back."""
-    passed = [header for header in given if header[0] not in HELD_RESPONSE_HEADERS]
+    passed = [header for header in given if _is_passed_back(*header)]
     named = _named_by_connection(b",".join([value for name, value in given if name == b"connection"]))
     return [header for header in passed if header[0] not in named] if named else passed
+
+
+def _is_passed_back(name: bytes, value: bytes) -> bool:
+    if name == b"location":
+        return LOCATION.fullmatch(value) is not None
+    is_own = name.startswith(OWN_PREFIXES) and not name.startswith(HELD_PREFIXES)
+    return is_own or name in PASSED_RESPONSE_HEADERS
 
 
 def _named_by_connection(value: bytes) -> frozenset[bytes]:

@@ -51,6 +51,42 @@ FURTHER = (
     SELECT $1, 'node-' || number, sha256(convert_to('node-' || number, 'UTF8')),
         CASE WHEN number % 50 = 0 THEN 'UNCONNECTED' ELSE 'RUNNING' END, 'ci'
     FROM generate_series(1, 2000) AS number""",
+    """UPDATE service
+    SET deployment_type = CASE substr(name, 9)::integer % 8 WHEN 3 THEN 'BATCH' ELSE 'EDGE' END
+    WHERE workspace_id = $1 AND substr(name, 9)::integer % 8 IN (3, 5)""",
+    """INSERT INTO batch_configuration (service_configuration_id, workspace_id, service_id, input_kind, input_store,
+        input_key, output_store, output_key, api_url, api_method, api_content_type, mapping_kind, mapping_parameter,
+        max_concurrency)
+    SELECT configuration.id, $1, service.id, 'PREFIX', 'default', 'questions', 'default', service.name, '/', 'POST',
+        'application/json', 'FILE', 'file', 4
+    FROM service JOIN service_configuration AS configuration ON service_id = service.id
+    WHERE service.workspace_id = $1 AND deployment_type = 'BATCH'""",
+    """INSERT INTO batch_run (workspace_id, service_id, number, service_configuration_id, state, input_count,
+        succeeded_count, is_reported, finished_at)
+    SELECT $1, service_id, run, service_configuration_id, 'FINISHED', 20, 20, true, now()
+    FROM batch_configuration, generate_series(1, 20) AS run WHERE workspace_id = $1""",
+    # The newest have the most.
+    """INSERT INTO batch_input (workspace_id, batch_run_id, number, store, key, size_bytes, etag, state, result_store,
+        result_key, finished_at)
+    SELECT $1, id, input, 'default', 'questions/' || input, input, 'etag', 'SUCCEEDED', 'default', 'answers/' || input,
+        now()
+    FROM batch_run, generate_series(1, CASE number WHEN 20 THEN 500 ELSE 20 END) AS input WHERE workspace_id = $1""",
+    """INSERT INTO edge_service_node (workspace_id, service_configuration_id, edge_node_id)
+    SELECT $1, configuration.id, node.id
+    FROM service
+    JOIN service_configuration AS configuration ON service_id = service.id
+    JOIN edge_node AS node ON node.workspace_id = $1 AND hashtext(node.name || service.name) % 40 = 0
+    WHERE service.workspace_id = $1 AND deployment_type = 'EDGE'""",
+    """INSERT INTO edge_deployment (workspace_id, service_id, edge_node_id, state)
+    SELECT $1, service_id, edge_node_id, 'RUNNING'
+    FROM edge_service_node JOIN service_configuration AS configuration ON configuration.id = service_configuration_id
+    WHERE edge_service_node.workspace_id = $1""",
+    """INSERT INTO resource_pool (workspace_id, name, kind, cpu_count, memory_bytes, created_by)
+    SELECT $1, 'pool-' || number, 'DEDICATED', 64, 1 << 30, 'ci' FROM generate_series(1, 99) AS number""",
+    """UPDATE service SET resource_pool_id = pool.id
+    FROM resource_pool AS pool
+    WHERE service.workspace_id = $1 AND pool.workspace_id = $1
+    AND pool.name = 'pool-' || substr(service.name, 9)::integer % 200""",
     """INSERT INTO model (workspace_id, name, created_by, deleted_at, deleted_by)
     SELECT $1, 'deleted-' || number, 'ci', now(), 'ci' FROM generate_series(1, 200) AS number""",
     """INSERT INTO market_listing (workspace_id, model_id, model_version_id, publisher, model_name, version_number,

@@ -28,7 +28,15 @@ from tests.rich_data import RichWorkspace, fill
 
 POSITION = re.compile(r"(?<=\"), \d+(?=[,\]])")
 PUBLIC_URL = "http://modelyard.test:8080"
-WIDE = Limits(depth=60, aliases=100_000, selections=100_000, cost=10**8, tokens=10**6, source_characters=10**7)
+WIDE = Limits(
+    depth=60,
+    aliases=100_000,
+    selections=100_000,
+    root_fields=100,
+    cost=10**8,
+    tokens=10**6,
+    source_characters=10**7,
+)
 
 
 @dataclass(frozen=True, slots=True)

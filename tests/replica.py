@@ -27,7 +27,8 @@ class Replica:
         behaviours: dict[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {
             "/hold": self.hold, "/drip": self.drip, "/flood": self.flood, "/die-later": self.die_later,
             "/die-early": self.die_early, "/empty": self.empty, "/fail": self.fail, "/headers": self.headers,
-            "/early": self.early, "/plain": self.plain,
+            "/early": self.early, "/plain": self.plain, "/page": self.page,
+            "/begin": self.begin,
         }  # fmt: skip
         await behaviours.get(scope["path"], self.tell)(scope, receive, send)
 
@@ -98,6 +99,23 @@ class Replica:
         ]  # fmt: skip
         await send({"type": "http.response.start", "status": 201, "headers": given})
         await send({"type": "http.response.body", "body": b"ok"})
+
+    async def begin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first,", "more_body": True})
+        size = sum([len(chunk) async for chunk in self.chunks(receive)])
+        await send({"type": "http.response.body", "body": b"%d" % size})
+
+    async def page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = [
+            (b"content-length", b"2"), (b"content-type", b"text/html"), (b"inference-header-content-length", b"2"),
+            (b"content-security-policy", b"default-src *"), (b"x-content-type-options", b"sniff"),
+            (b"clear-site-data", b"*"), (b"service-worker-allowed", b"/"), (b"refresh", b"0; url=javascript:x"),
+            (b"alt-svc", b'h2="evil:443"'), (b"strict-transport-security", b"max-age=9"), (b"x-accel-redirect", b"/x"),
+            (b"location", b"javascript:x"), (b"www-authenticate", b"Basic"), (b"x-modelyard-mine", b"1"),
+        ]  # fmt: skip
+        await send({"type": "http.response.start", "status": 200, "headers": given})
+        await send({"type": "http.response.body", "body": b"hi"})
 
     async def chunks(self, receive: Receive) -> AsyncIterator[bytes]:
         while (message := await receive())["type"] == "http.request":

@@ -8,6 +8,7 @@ import pytest
 from artifacts.batch_manifest import LINE_LIMIT_BYTES, Source, read_lines
 from artifacts.csv_mapping import RowRefused, read_mapping
 from engines.instance_client import AnswerTooLarge, InstanceClient, InstanceGone, InstanceRequest
+from resolvers.batch_file import ByteBudget, Room
 from resolvers.batch_form import file_form
 from tests.instance_process import Start, write_code
 
@@ -38,17 +39,18 @@ async def test_a_file_arrives_as_the_parameter_of_a_form(start: Start, package: 
     client = InstanceClient(f"unix:{instance.socket_path}", connections=1, timeout_seconds=5, max_answer_bytes=1_000)
     data = bytes(range(256)) + b"\r\n--x--"
     request = InstanceRequest("POST", "/", *file_form("images", 'a "b" ü.png', data))
-    answer = await client.ask(request)
+    room = Room(ByteBudget(0), 0)
+    answer = await client.ask(request, room)
     assert (answer.status, answer.body.decode()) == (200, f'{{"images":{{"a %22b%22 ü.png":"{data.hex()}"}}}}')
     with pytest.raises(AnswerTooLarge):
-        await client.ask(InstanceRequest("POST", "/", *file_form("images", "large", b"x" * 1_000)))
+        await client.ask(InstanceRequest("POST", "/", *file_form("images", "large", b"x" * 1_000)), room)
     instance.process.kill()
     instance.process.wait()
     with pytest.raises(InstanceGone):
-        await client.ask(request)
+        await client.ask(request, room)
     instance.socket_path.unlink(missing_ok=True)
     with pytest.raises(InstanceGone) as gone:
-        await client.ask(request)
+        await client.ask(request, room)
     assert not gone.value.may_have_begun
     await client.close()
 

@@ -109,6 +109,44 @@ async def test_a_finished_service_begins_another_run_only_with_an_empty_output(
     assert list(written(data_dir, other)) == list(written(data_dir, output)) == ["00000.json_result.txt"]
 
 
+# Nine more runs of the service that has one, abandoned amid a CSV input.
+ABANDONED_RUNS = """
+WITH run AS (
+    INSERT INTO batch_run (workspace_id, service_id, number, service_configuration_id, state, is_reported)
+    SELECT workspace_id, service_id, number + more, service_configuration_id, 'ABANDONED', true
+    FROM batch_run, generate_series(1, 9) AS more
+    RETURNING workspace_id, id
+), input AS (
+    INSERT INTO batch_input (workspace_id, batch_run_id, number, store, key)
+    SELECT workspace_id, id, 1, 'default', 'table.csv'
+    FROM run
+    RETURNING workspace_id, batch_run_id, number
+)
+INSERT INTO batch_row (workspace_id, batch_run_id, input_number, number, line, is_failed)
+SELECT workspace_id, batch_run_id, number, 1, '1', false
+FROM input
+"""
+
+
+async def test_a_new_run_drops_the_inputs_of_all_but_ten_and_the_rows_of_abandoned_ones(
+    api: Api, pool: Pool, data_dir: Path
+) -> None:
+    version = await file_version(api, DOUBLES)
+    source, output = await own(pool, "questions"), await own(pool, "answers")
+    put(data_dir, source, numbers(2))
+    await deploy(api, "doubling", wish(version, source, output))
+    await ended(api, "doubling")
+    await pool.execute(ABANDONED_RUNS)
+    fields = {"serviceName": "doubling", "output": {"key": await own(pool, "other-answers")}}
+    assert (await api.mutate("updateBatchService", "__typename", **fields))["errors"] == []
+    await act(api, "startService", "doubling")
+    await wait_for(lambda: has_runs(api, 10, "FINISHED"))
+    kept = "SELECT DISTINCT run.number FROM batch_input JOIN batch_run AS run ON run.id = batch_run_id ORDER BY number"
+    assert [row["number"] for row in await pool.fetch(kept)] == list(range(2, 12))
+    assert await api.count("batch_row") == 0
+    assert await api.count("batch_run") == 11
+
+
 async def test_each_row_of_csv_is_asked_by_the_rule_and_failed_rows_are_told_in_their_place(
     api: Api, pool: Pool, data_dir: Path
 ) -> None:

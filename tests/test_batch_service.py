@@ -76,6 +76,10 @@ async def test_what_is_read_must_be_there_and_the_workspace_s(api: Api, pool: Po
     assert found_in(await refuse(api, name="one", **wish(version, nothing, output))) == [("INPUT_EMPTY", "input")]
     fields = wish(version, "shared/questions", output)
     assert found_in(await refuse(api, name="one", **fields)) == [("LOCATION_REFUSED", "input")]
+    (error,) = await refuse(api, name="one", **fields)
+    workspace = (await api.ask("{ modelyard { workspace { storagePrefix } } }"))["modelyard"]["workspace"]
+    assert f"default:{workspace['storagePrefix']}" in error["hint"]
+    assert output == f"{workspace['storagePrefix']}answers"
     await grant_prefix(pool, name="default", store="default", prefix="shared")
     assert found_in(await refuse(api, name="one", **wish(version, "shared/questions", "shared/answers"))) == [
         ("LOCATION_READ_ONLY", "output")
@@ -185,6 +189,8 @@ async def test_a_running_service_is_not_changed(api: Api, pool: Pool, source: st
     await deploy(api, "one", wish(version, source, await own(pool, "answers")))
     change = {"serviceName": "one", "maxConcurrency": 2}
     (error,) = await refuse(api, "updateBatchService", **change)
+    assert (error["code"], error["path"]) == ("INVALID_STATE", ["serviceName"])
+    (error,) = (await api.mutate("predict", "json", serviceName="one", json={}))["errors"]
     assert (error["code"], error["path"]) == ("INVALID_STATE", ["serviceName"])
     await act(api, "stopService", "one")
     stopped = await batches.service_in(api, "one", "STOPPED")

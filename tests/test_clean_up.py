@@ -137,6 +137,8 @@ async def test_a_version_that_a_service_is_to_run_is_never_let_go(api: Api, pool
     await pool.execute(f"UPDATE model_version SET deleted_at = now(), restorable_until = {LONG_AGO}")
     before = await api.count("model_file")
     assert (await cleaned_up(api))["versions"] == 0
+    await pool.execute("UPDATE service SET last_configuration_number = 2, routed_configuration_number = 1")
+    assert (await cleaned_up(api))["versions"] == 0
     assert await api.count("model_file") == before
     await pool.execute("UPDATE service SET deleted_at = now()")
     assert (await cleaned_up(api))["versions"] == 1

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.api import Api, RunningServer
+from tests.api import Api, RunningServer, running_server
 from tests.pools import GIBIBYTE, create_pool, refuse, stored
 from tests.services import ECHO, act, deploy, import_version, package, running, target
 
@@ -119,6 +119,26 @@ async def test_a_deployment_goes_by_its_plan_while_all_is_as_it_was(api: Api) ->
     assert error["hint"].startswith("Plan again")
     fingerprint = (await plan(api, "deployRealTimeService", **asked))["fingerprint"]
     await deploy(api, "iris", target(version), resourcePool="gpu-a", planFingerprint=fingerprint)
+
+
+async def test_other_workspaces_make_no_plan_for_the_shared_pool_stale_while_there_is_room(
+    pool: Any, database_url: str, data_dir: Any
+) -> None:
+    async with running_server(pool, database_url, data_dir, shared_pool_cpu_count=6) as server:
+        api, other = server.client(), await server.client_of_new_workspace("other")
+        versions = {each: await import_version(each, package(ECHO)) for each in (api, other)}
+        asked = {"name": "iris", "targets": [target(versions[api])]}
+        first = await plan(api, "deployRealTimeService", **asked)
+        assert first["capacity"]["free"]["cpuCount"] == 6
+        await deploy(other, "iris", target(versions[other]))
+        await other.service_in("iris", "RUNNING")
+        second = await plan(api, "deployRealTimeService", **asked)
+        assert second["capacity"]["free"]["cpuCount"] == 4
+        assert second["fingerprint"] == first["fingerprint"]
+        await deploy(other, "large", target(versions[other], instanceCount=2))
+        await other.service_in("large", "RUNNING")
+        (error,) = await refuse(api, "deployRealTimeService", **asked, planFingerprint=first["fingerprint"])
+        assert error["code"] == "CONFLICT"
 
 
 async def test_an_update_keeps_instances_that_are_the_same_and_shows_which_go(api: Api) -> None:

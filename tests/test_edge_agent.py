@@ -13,7 +13,7 @@ import pytest
 
 from db.connection import Pool
 from tests.api import Api, RunningServer, free_port, running_server, wait_for
-from tests.edge import AgentProcess, agent, deploy_edge, edge_service, edge_service_in, node_in, on_node, register
+from tests.edge_nodes import AgentProcess, agent, deploy_edge, edge_service, edge_service_in, node_in, on_node, register
 from tests.server_process import nothing_left
 from tests.services import act, import_version, is_gone, package
 

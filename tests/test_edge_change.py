@@ -1,16 +1,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.api import Api, wait_for
-from tests.edge import (
+from tests.api import Api, RunningServer, wait_for
+from tests.edge_nodes import (
     DEPLOYMENTS,
     deploy_edge,
     edge_service,
     edge_service_in,
     iris,
-    node_in,
     refuse,
     register,
+    silence,
     sync,
     told,
     up,
@@ -94,6 +94,61 @@ async def test_a_configuration_whose_node_is_deleted_does_not_come_back(api: Api
     assert await refuse(api, "rollBackService", serviceName="edge") == [("NOT_FOUND", ["configurationNumber"])]
 
 
+async def test_a_stopped_service_is_brought_back_on_the_nodes_of_the_earlier_configuration(api: Api) -> None:
+    versions = [await import_version(api, package(ECHO)), await import_version(api, package("return {}"))]
+    gate, yard = await register(api, "gate"), await register(api, "yard")
+    await up(api, "edge", versions[0], gate, yard)
+    await api.mutate("updateEdgeService", "service { id }", serviceName="edge", nodes=["yard"])
+    (second,) = await sync(api, yard)
+    await sync(api, yard, told(second, "RUNNING"))
+    await edge_service_in(api, "edge", "RUNNING")
+    await act(api, "stopService", "edge")
+    await sync(api, yard, told(second, "STOPPED"))
+    await edge_service_in(api, "edge", "STOPPED")
+    await act(api, "rollBackService", "edge")
+    back = await edge_service(api, "edge")
+    assert [node["edgeNode"]["name"] for node in back["deployments"]] == ["gate", "yard"]
+    await api.mutate("updateEdgeService", "service { id }", serviceName="edge", target=iris(versions[1]))
+    changed = await edge_service(api, "edge")
+    assert [node["edgeNode"]["name"] for node in changed["deployments"]] == ["gate", "yard"]
+    assert {(await sync(api, node))[0]["configuration_number"] for node in (gate, yard)} == {4}
+
+
+async def test_a_service_does_not_come_to_a_node_with_another_interpreter(api: Api) -> None:
+    version = await import_version(api, package(ECHO))
+    gate, yard = await register(api, "gate"), await register(api, "yard")
+    await up(api, "edge", version, gate)
+    await sync(api, yard, runtime="python3.99")
+    refused = await refuse(api, "updateEdgeService", serviceName="edge", nodes=["gate", "yard"])
+    assert refused == [("UNSUPPORTED_BY_ENGINE", ["nodes", "1"])]
+
+
+async def test_a_service_that_is_started_runs_on_every_one_of_its_nodes(api: Api) -> None:
+    version = await import_version(api, package(ECHO))
+    gate, yard = await register(api, "gate"), await register(api, "yard")
+    wanted = await up(api, "edge", version, gate, yard)
+    await api.mutate("stopEdgeDeployment", "service { id }", serviceName="edge", nodeName="gate")
+    await act(api, "stopService", "edge")
+    for node in (gate, yard):
+        await sync(api, node, told(wanted[node.name], "STOPPED"))
+    await edge_service_in(api, "edge", "STOPPED")
+    await act(api, "startService", "edge")
+    assert [(await sync(api, node))[0]["desired_state"] for node in (gate, yard)] == ["RUNNING", "RUNNING"]
+
+
+async def test_a_deployment_that_succeeds_late_is_not_told_to_have_timed_out(api: Api) -> None:
+    version = await import_version(api, package(ECHO))
+    gate = await register(api, "gate")
+    await deploy_edge(api, "edge", version, "gate")
+    await sync(api, gate)
+    # At once, so that the keeper never sees it late and not up.
+    async with api.pool.acquire() as connection, connection.transaction():
+        await connection.execute("UPDATE operation SET created_at = now() - interval '1 day'")
+        await connection.execute("UPDATE edge_deployment SET state = 'RUNNING', configuration_number = 1")
+    found = await edge_service_in(api, "edge", "RUNNING")
+    assert "SERVICE_DEPLOYMENT_TIMED_OUT" not in await events_of(api, found)
+
+
 async def test_what_is_said_of_a_service_changes_without_a_new_configuration(api: Api) -> None:
     version = await import_version(api, package(ECHO))
     gate = await register(api, "gate")
@@ -104,7 +159,9 @@ async def test_what_is_said_of_a_service_changes_without_a_new_configuration(api
     assert await refuse(api, "updateEdgeService", serviceName="nobody") == [("NOT_FOUND", ["serviceName"])]
 
 
-async def test_a_stopped_service_rests_once_every_node_that_is_heard_of_says_so(api: Api) -> None:
+async def test_a_stopped_service_rests_once_every_node_that_is_heard_of_says_so(
+    server: RunningServer, api: Api
+) -> None:
     version = await import_version(api, package(ECHO))
     gate, yard = await register(api, "gate"), await register(api, "yard")
     wanted = await up(api, "edge", version, gate, yard)
@@ -116,7 +173,7 @@ async def test_a_stopped_service_rests_once_every_node_that_is_heard_of_says_so(
     assert await refuse(api, "stopEdgeDeployment", serviceName="edge", nodeName="yard") == [
         ("INVALID_STATE", ["serviceName"])
     ]
-    await api.pool.execute("UPDATE edge_node SET last_seen_at = now() - interval '2 hours' WHERE name = 'yard'")
+    await silence(server, "yard")
     stopped = await edge_service_in(api, "edge", "STOPPED")
     assert stopped["statusMessage"] == "Not heard of, and so not told as yet: yard."
     await act(api, "startService", "edge")
@@ -142,12 +199,13 @@ async def test_a_deleted_service_is_gone_once_its_nodes_no_longer_have_it(api: A
     assert (await api.mutate("deleteEdgeNode", "edgeNode { name }", nodeName="gate"))["errors"] == []
 
 
-async def test_a_deleted_service_does_not_wait_for_a_node_that_is_gone_for_good(api: Api) -> None:
+async def test_a_deleted_service_does_not_wait_for_a_node_that_is_gone_for_good(
+    server: RunningServer, api: Api
+) -> None:
     version = await import_version(api, package(ECHO))
     gate = await register(api, "gate")
     wanted = await up(api, "edge", version, gate)
-    await api.pool.execute("UPDATE edge_node SET last_seen_at = now() - interval '2 hours'")
-    await node_in(api, "gate", "UNCONNECTED")
+    await silence(server, "gate")
     await act(api, "deleteService", "edge")
 
     async def look() -> bool:

@@ -6,9 +6,10 @@ import pytest
 
 from db.connection import Pool
 from resolvers import edge_node_watch
+from resolvers.edge_sync import REASON_LENGTH
 from server.build import installation as build_installation
 from tests.api import TOKEN, Api, RunningServer, running_server
-from tests.edge import Node, node_in, node_of, post, register, report, sync
+from tests.edge_nodes import Node, node_in, node_of, post, register, report, sync
 
 NAMES = "query { edgeNodes(orderBy: {field: NAME, direction: ASC}) { totalCount nodes { name status } } }"
 
@@ -180,6 +181,29 @@ async def test_a_node_that_is_silent_is_unconnected_and_comes_back(
         await node_in(api, "gate", "UNCONNECTED")
         lost, back = "EDGE_NODE_DISAPPEARED", "EDGE_NODE_RETURNED"
         assert await events_of(api, node) == ["EDGE_NODE_REGISTERED", "EDGE_NODE_CONNECTED", lost, back, lost]
+
+
+async def test_a_node_is_not_taken_for_silent_because_the_server_was_away(
+    pool: Pool, database_url: str, data_dir: Any
+) -> None:
+    async with running_server(pool, database_url, data_dir, edge_node_lost_seconds=2.0) as server:
+        node = await register(server.client(), "gate")
+        await sync(server.client(), node)
+    await pool.execute("UPDATE edge_node SET last_seen_at = now() - interval '1 hour'")
+    async with running_server(pool, database_url, data_dir, edge_node_lost_seconds=2.0) as server:
+        api = server.client()
+        await sync(api, node)
+        assert await events_of(api, node) == ["EDGE_NODE_REGISTERED", "EDGE_NODE_CONNECTED"]
+        # That it watches all the same.
+        await node_in(api, "gate", "UNCONNECTED")
+
+
+async def test_what_a_node_says_of_its_failure_is_kept_short_and_as_text(api: Api) -> None:
+    node = await register(api, "gate")
+    await sync(api, node, failure="a\0b" + "x" * 10_000)
+    failed = await node_of(api, "gate")
+    assert failed["status"] == "FAILED"
+    assert failed["statusMessage"] == "a\N{REPLACEMENT CHARACTER}b" + "x" * (REASON_LENGTH - 3)
 
 
 async def test_a_silence_that_many_workers_notice_at_once_is_told_once(api: Api, server: RunningServer) -> None:

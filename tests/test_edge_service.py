@@ -1,14 +1,15 @@
-from tests.api import Api, wait_for
-from tests.edge import (
+from tests.api import Api, RunningServer, wait_for
+from tests.edge_nodes import (
     DEPLOYMENTS,
     deploy_edge,
     edge_service,
     edge_service_in,
     iris,
-    node_in,
+    node_of,
     on_node,
     refuse,
     register,
+    silence,
     sync,
     told,
     up,
@@ -117,12 +118,12 @@ async def test_only_a_node_that_is_to_run_a_version_is_given_its_files(api: Api)
     assert (await api.http.get(path)).status_code == 401
 
 
-async def test_a_node_that_is_not_heard_of_is_named_by_its_services(api: Api) -> None:
+async def test_a_node_that_is_not_heard_of_is_named_by_its_services(server: RunningServer, api: Api) -> None:
     version = await import_version(api, package(ECHO))
     gate, yard = await register(api, "gate"), await register(api, "yard")
     wanted = await up(api, "edge", version, gate, yard)
-    await api.pool.execute("UPDATE edge_node SET last_seen_at = now() - interval '2 hours' WHERE name = 'gate'")
-    await node_in(api, "gate", "UNCONNECTED")
+    await silence(server, "gate")
+    assert (await node_of(api, "gate"))["status"] == "UNCONNECTED"
     concerning = await edge_service_in(api, "edge", "CONCERNING")
     assert concerning["statusMessage"].startswith("gate has not reported since ")
     await sync(api, gate, told(wanted["gate"], "RUNNING"))

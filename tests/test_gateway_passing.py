@@ -3,6 +3,7 @@
 import pytest
 
 from server.client_address import TrustedProxies
+from server.prediction_header import answered_headers
 from server.prediction_refusal import RefusalCode
 from tests.gateway_house import SIGNED_IN, House, house, refusal
 
@@ -90,6 +91,42 @@ async def test_answers_keep_their_own_headers_and_lose_what_is_the_servers(home:
         assert not [name for name in dropped if name in response.headers]
         assert len(response.headers.getall("date")) == 1
         assert response.headers.getall("x-request-id") != ["theirs"]
+
+
+@pytest.mark.parametrize("path", ["/headers", "/page", "/fail", "/openapi.json", "/../x"])
+async def test_no_answer_acts_as_a_page_of_ours(home: House, path: str) -> None:
+    await home.one(is_public=True)
+    async with home.call(path, method="GET", headers={}) as response:
+        assert response.headers.getall("content-security-policy") == ["sandbox; default-src 'none'"]
+        assert response.headers.getall("x-content-type-options") == ["nosniff"]
+
+
+async def test_answers_speak_for_themselves_and_not_for_the_origin(home: House) -> None:
+    await home.one()
+    async with home.call("/page", method="GET") as response:
+        assert response.headers["content-type"] == "text/html"
+        assert response.headers["inference-header-content-length"] == "2"
+        assert {name.lower() for name in response.headers} == {
+            "content-type", "content-length", "inference-header-content-length", "content-security-policy",
+            "x-content-type-options", "x-request-id", "x-modelyard-model-version", "x-instance", "date",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("location", "is_passed"),
+    [
+        (b"/v1/next?a=b:c", True),
+        (b"next/one", True),
+        (b"?page=2", True),
+        (b"HTTPS://store.example/a?b#c", True),
+        (b"javascript:alert(1)", False),
+        (b"java\tscript:alert(1)", False),
+        (b" data:text/html,x", False),
+        (b"intent://x", False),
+    ],
+)
+def test_only_to_the_web_is_anybody_sent(location: bytes, is_passed: bool) -> None:
+    assert answered_headers([(b"location", location)]) == ([(b"location", location)] if is_passed else [])
 
 
 async def test_answers_without_a_body(home: House) -> None:

@@ -6,6 +6,8 @@ from io import BytesIO
 
 import psutil
 import pytest
+from aiohttp import ClientError
+from structlog.testing import capture_logs
 from yarl import URL
 
 from server.prediction_refusal import RefusalCode
@@ -34,6 +36,26 @@ async def test_a_stream_that_turns_out_too_long_is_refused(home: House) -> None:
         assert await refusal(response) == (413, RefusalCode.BODY_TOO_LARGE)
     await eventually(lambda: replica.abandoned == 1)
     assert replica.bytes_received <= 4 * MIB
+
+
+async def test_a_body_that_turns_out_too_long_cuts_an_answer_under_way(home: House) -> None:
+    replica = await home.one()
+    has_answer = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield bytes(2 * MIB)
+        await has_answer.wait()
+        for _ in range(16):
+            yield bytes(MIB // 2)
+
+    with capture_logs() as logs:
+        async with home.call("/begin", data=endless()) as response:
+            assert await response.content.readany() == b"first,"
+            has_answer.set()
+            with pytest.raises(ClientError):
+                await response.read()
+        await eventually(lambda: replica.abandoned == 1)
+    assert [(entry["event"], "4194304 bytes" in entry["reason"]) for entry in logs] == [("prediction cut short", True)]
 
 
 @pytest.mark.parametrize("size", [MIB - 1, MIB, MIB + 1, 4 * MIB])

@@ -167,7 +167,7 @@ async def test_an_instance_that_dies_of_a_prediction_is_told_and_started_again(a
     answer = await api.http.post(service["predictionUrl"], json=["exit", 9])
     assert (answer.status_code, answer.json()["code"]) == (502, "INSTANCE_FAILED")
     failed = await api.service_in("iris", "FAILED")
-    assert failed["statusMessage"] == "The process ended with exit code 9."
+    assert failed["statusMessage"].startswith("The process ended with exit code 9.\nIts last lines:\n")
     await running_again(api, "iris")
     assert await ask(api, service, 1) == 1
 

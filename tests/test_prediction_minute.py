@@ -155,10 +155,11 @@ async def test_old_minutes_are_forgotten(pool: Pool) -> None:
     count(tallies)
     await tallies.flush()
     await pool.execute(
-        "INSERT INTO prediction_minute SELECT workspace_id, service_id, minute - interval '31 days', model_version_id,"
-        " 1, 0, 0, 0, latency_counts, 0 FROM prediction_minute"
+        "INSERT INTO prediction_minute SELECT workspace_id, service_id, minute - make_interval(days => given),"
+        " model_version_id, 1, 0, 0, 0, latency_counts, 0 FROM prediction_minute, generate_series(31, 35) AS given"
     )
-    assert await prediction_minute.delete_old(pool, days=30) == 1
+    deleted = [await prediction_minute.delete_old(pool, days=30, limit=3) for _ in range(3)]
+    assert deleted == [3, 2, 0]
     assert await pool.fetchval("SELECT count(*) FROM prediction_minute") == 1
 
 

@@ -45,7 +45,7 @@ RELATIONS = (mapped.ToMany, mapped.ToOne, mapped.Rows)
 VARIABLES: dict[str, dict[str, Any]] = {
     "WatchTheImport": {"by": {"name": {"modelName": "one-model", "version": "19.99.99"}}},
     "WatchTheService": {"by": {"name": "service-000001"}},
-    "WatchABatchService": {"by": {"name": "service-000001"}},
+    "WatchABatchService": {"by": {"name": "service-000003"}},
     "Facets": {"filter": {"modelName": "model-000001"}},
     "SearchVersions": {"filter": {"status": ["NORMAL"]}, "orderBy": {"field": "SIZE_BYTES", "direction": "DESC"}},
 }

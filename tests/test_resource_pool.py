@@ -1,9 +1,11 @@
 """Resource pools: made, changed and ended; what runs in them holds them to their size."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from db import resource_pool
 from tests.api import Api, RunningServer, running_server, wait_for
 from tests.pools import GIBIBYTE, create_pool, pool_named, refuse
 from tests.services import ECHO, act, deploy, import_version, is_gone, package, target
@@ -29,6 +31,20 @@ async def test_a_workspace_has_the_shared_pool_which_nobody_bounds_and_nobody_ch
     assert (await api.ask("{ resourcePools { name cpuCount } }"))["resourcePools"] == [
         {"name": "shared", "cpuCount": None}
     ]
+
+
+async def test_a_pool_is_changed_while_somebody_deploys_into_it_and_not_ended(api: Api) -> None:
+    await create_pool(api, "gpu-a", cpuCount=4, memoryBytes=8 * GIBIBYTE)
+    workspace_id = await api.pool.fetchval("SELECT id FROM workspace WHERE name = 'default'")
+    async with api.pool.acquire() as deploying, deploying.transaction():
+        assert await resource_pool.hold(deploying, workspace_id, "gpu-a") is not None
+        async with asyncio.timeout(10):
+            changed = await api.mutate("updateResourcePool", "resourcePool { cpuCount }", name="gpu-a", cpuCount=5)
+        assert changed == {"resourcePool": {"cpuCount": 5}, "errors": []}
+        ending = asyncio.create_task(api.mutate("deleteResourcePool", "__typename", name="gpu-a"))
+        await asyncio.wait({ending}, timeout=0.5)
+        assert not ending.done()
+    assert (await ending)["errors"] == []
 
 
 async def test_a_dedicated_pool_is_made_changed_and_ended(api: Api) -> None:

@@ -75,6 +75,14 @@ async def test_each_field_of_a_deployment_has_its_rule(
             ["environment", "0", "value"],
         ),
         (
+            tuple(
+                {"environment": [{"name": "MODELYARD_CONCURRENCY", "value": value}]}
+                for value in ("", "0", "257", "many", "²", "10000")
+            ),
+            "INVALID_INPUT",
+            ["environment", "0", "value"],
+        ),
+        (
             ({"environment": [{"name": name, "value": "x"} for name in ("A", "B", "A")]},),
             "INVALID_INPUT",
             ["environment", "2", "name"],

@@ -188,6 +188,16 @@ async def test_a_stopped_service_starts_with_what_it_was_updated_to(api: Api, da
     assert (await api.service("iris", CONFIGURATIONS))["startedAt"] > began
 
 
+async def test_what_was_stopped_before_it_came_into_force_is_told_so_until_it_does(api: Api) -> None:
+    version = await import_version(api, package(ECHO, before=HANGS))
+    await deploy(api, "iris", target(version))
+    await act(api, "stopService", "iris")
+    await api.service_in("iris", "STOPPED")
+    (configuration,) = await configurations(api, "iris")
+    assert (configuration["state"], configuration["message"]) == ("FAILED", "It was stopped before it came into force.")
+    assert configuration["finishedAt"] is not None
+
+
 async def test_an_update_of_a_failed_service_takes_its_place_at_once(api: Api, data_dir: Path) -> None:
     bad = await import_version(api, package(ECHO, before=BREAKS))
     good = await import_version(api, package(ECHO))

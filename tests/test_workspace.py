@@ -165,6 +165,10 @@ async def world(server: RunningServer) -> World:
     assert (await owner.mutate("createInferenceSpecification", "__typename", **own_size))["errors"] == []
     registered = await owner.mutate("registerEdgeNode", "edgeNode { id }", name=MARK)
     ids["edge"] = registered["edgeNode"]["id"]
+    version = {"modelVersion": {"modelName": MARK, "version": "0.0.1"}}
+    on_edge = {"name": f"{MARK}-edge", "target": version, "nodes": [MARK]}
+    deployed = await owner.mutate("deployEdgeService", "service { id } errors { message }", **on_edge)
+    ids["edge_service"] = deployed["service"]["id"]
     ids |= await ids_of_the_market(server, owner)
     ids["workspace"] = (await owner.ask("{ modelyard { workspace { id } } }"))["modelyard"]["workspace"]["id"]
     ids["all"] = [identifier for name, identifier in ids.items() if name not in OF_THE_MARKET]

@@ -14,7 +14,7 @@ from modelyard_runtime.inference_protocol import (
 )
 from modelyard_runtime.prediction import Predictor
 from modelyard_runtime.prediction_threads import PredictionThreads
-from modelyard_runtime.request_error import ErrorCode, RequestError
+from modelyard_runtime.request_error import ClientGoneError, ErrorCode, RequestError
 
 HEALTHY = Response(status=200, content_type=JSON_CONTENT_TYPE, body=b'{"health":"true"}')
 UNHEALTHY = Response(status=503, content_type=JSON_CONTENT_TYPE, body=b'{"health":"false"}')
@@ -42,10 +42,6 @@ class Message(TypedDict, total=False):
 
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-
-
-class ClientGoneError(Exception):
-    """The caller closed the connection before the body was complete."""
 
 
 class Application:
@@ -99,19 +95,19 @@ class Application:
             query_string=scope["query_string"],
             body=await self._read_body(receive),
         )
-        return await self._threads.run(lambda: self._predictor.predict(request))
+        return await self._threads.run(lambda: self._predictor.predict(request), receive)
 
     async def _respond_by_protocol(self, scope: Scope, receive: Receive) -> Response:
         try:
             question = self._protocol.check(scope["path"], scope["method"])
             if question.kind == "model":
-                return await self._threads.run(self._protocol.describe_model)
+                return await self._threads.run(self._protocol.describe_model, receive)
             if question.kind != "infer":
                 return self._protocol.describe(question, is_ready=not self._threads.are_stuck)
             self._check_size(_content_headers(scope["headers"])[1])
             json_size_bytes = _json_size_bytes(dict(scope["headers"]))
             body = await self._read_body(receive)
-            return await self._threads.run(lambda: self._protocol.infer(body, json_size_bytes))
+            return await self._threads.run(lambda: self._protocol.infer(body, json_size_bytes), receive)
         except RequestError as error:
             return protocol_error(error)
 

@@ -3,10 +3,10 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from modelyard_runtime.exchange import Response
-from modelyard_runtime.request_error import ErrorCode, RequestError
+from modelyard_runtime.request_error import ClientGoneError, ErrorCode, RequestError
 
 WAITING_LIMIT = 256
 
@@ -45,19 +45,26 @@ class PredictionThreads:
         for number in range(self._count):
             threading.Thread(target=self._work, name=f"prediction-{number}", daemon=True).start()
 
-    async def run(self, predict: Callable[[], Response]) -> Response:
-        """Raises RequestError: INSTANCE_BUSY or PREDICTION_TIMED_OUT. `predict` itself raises nothing."""
+    async def run(self, predict: Callable[[], Response], gone: Callable[[], Awaitable[object]]) -> Response:
+        """Raises RequestError: INSTANCE_BUSY or PREDICTION_TIMED_OUT. `predict` itself raises nothing.
+
+        `gone` returns when the caller has gone away: what has not begun by then never does (ClientGoneError).
+        """
         if self.are_stuck or self._unfinished >= self._count + WAITING_LIMIT:
             raise RequestError(ErrorCode.INSTANCE_BUSY, "Too many predictions are unfinished; try again.")
         loop = asyncio.get_running_loop()
         job = _Job(predict, loop.create_future())
         timer = loop.call_later(self._timeout_seconds, self._expire, job)
+        # One that begins at once cannot be broken off: nobody has to watch for it.
+        watcher = asyncio.ensure_future(_watch(job, gone)) if self._unfinished >= self._count else None
         self._unfinished += 1
         self._jobs.put(job)
         try:
             return await job.future
         finally:
             timer.cancel()
+            if watcher is not None:
+                watcher.cancel()
 
     def _expire(self, job: _Job) -> None:
         if job.future.done():
@@ -86,3 +93,9 @@ class PredictionThreads:
             except RuntimeError:
                 # The loop is closed: the process is about to end, nobody waits for the answer.
                 return
+
+
+async def _watch(job: _Job, gone: Callable[[], Awaitable[object]]) -> None:
+    await gone()
+    if not job.future.done() and not job.is_running:
+        job.future.set_exception(ClientGoneError())

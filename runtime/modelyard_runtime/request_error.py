@@ -48,3 +48,7 @@ class RequestError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+class ClientGoneError(Exception):
+    """The caller closed the connection: nobody waits for an answer."""

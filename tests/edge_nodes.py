@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 
 from engines.package_source import base_interpreter
-from tests.api import Api, free_port, wait_for
+from resolvers import edge_node_watch
+from server.build import installation as build_installation
+from tests.api import Api, RunningServer, free_port, wait_for
 
 NODE = "status statusMessage lastSeenAt runtime agentVersion isolation cpuCount memoryBytes architecture revision"
 DEPLOYMENTS = """... on EdgeService {
@@ -49,6 +51,16 @@ async def node_in(api: Api, name: str, status: str, *, within_seconds: float = 3
         return found if found["status"] == status else None
 
     return await wait_for(look, within_seconds=within_seconds)
+
+
+async def silence(server: RunningServer, *names: str) -> None:
+    """Have nodes be unheard of for long, and that noticed at once."""
+    await server.pool.execute(
+        "UPDATE edge_node SET last_seen_at = now() - interval '2 hours' WHERE name = ANY($1)", names
+    )
+    pool = server.pool
+    async with build_installation(server.settings, pool, pool, dies_with_server=True) as installation:  # type: ignore[arg-type]
+        await edge_node_watch.look(installation)
 
 
 def report(*deployments: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
