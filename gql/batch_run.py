@@ -116,5 +116,8 @@ class BatchRun:
     started_at: datetime = strawberry.field(description="When it began.")
     finished_at: datetime | None = strawberry.field(description="When it ended.")
     inputs: Connection[BatchInput] = to_many(
-        "batch_run_id", BY_NUMBER, filter=BatchInputFilter, description="Its inputs, in the order of their numbers."
+        "batch_run_id",
+        BY_NUMBER,
+        filter=BatchInputFilter,
+        description="Its inputs, in the order of their numbers; none where ten runs of the service are newer.",
     )

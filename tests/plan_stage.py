@@ -81,12 +81,6 @@ FURTHER = (
     SELECT $1, service_id, edge_node_id, 'RUNNING'
     FROM edge_service_node JOIN service_configuration AS configuration ON configuration.id = service_configuration_id
     WHERE edge_service_node.workspace_id = $1""",
-    """INSERT INTO resource_pool (workspace_id, name, kind, cpu_count, memory_bytes, created_by)
-    SELECT $1, 'pool-' || number, 'DEDICATED', 64, 1 << 30, 'ci' FROM generate_series(1, 99) AS number""",
-    """UPDATE service SET resource_pool_id = pool.id
-    FROM resource_pool AS pool
-    WHERE service.workspace_id = $1 AND pool.workspace_id = $1
-    AND pool.name = 'pool-' || substr(service.name, 9)::integer % 200""",
     """INSERT INTO model (workspace_id, name, created_by, deleted_at, deleted_by)
     SELECT $1, 'deleted-' || number, 'ci', now(), 'ci' FROM generate_series(1, 200) AS number""",
     """INSERT INTO market_listing (workspace_id, model_id, model_version_id, publisher, model_name, version_number,

@@ -149,9 +149,12 @@ SERVICE_OF_THE_VERSION = """
 WITH version AS (SELECT workspace_id, id FROM model_version),
 made AS (
     INSERT INTO service (
-        workspace_id, name, deployment_type, desired_state, status, last_configuration_number, created_by
+        workspace_id, resource_pool_id, name, deployment_type, desired_state, status, last_configuration_number,
+        created_by
     )
-    SELECT workspace_id, 'resting', 'REAL_TIME', 'STOPPED', 'STOPPED', 1, 'test' FROM version
+    SELECT version.workspace_id, resource_pool.id, 'resting', 'REAL_TIME', 'STOPPED', 'STOPPED', 1, 'test'
+    FROM version
+    JOIN resource_pool ON resource_pool.workspace_id = version.workspace_id
     RETURNING workspace_id, id
 ),
 configured AS (
@@ -160,9 +163,10 @@ configured AS (
     RETURNING workspace_id, id
 )
 INSERT INTO service_target (
-    workspace_id, service_configuration_id, model_version_id, position, weight, inference_specification, instance_count
+    workspace_id, service_configuration_id, model_version_id, position, weight, inference_specification, cpu_count,
+    memory_bytes, gpu_count, ascend_count, instance_count, generation
 )
-SELECT version.workspace_id, configured.id, version.id, 0, 100, 'small', 1
+SELECT version.workspace_id, configured.id, version.id, 0, 100, 'small', 1, 1, 0, 0, 1, 1
 FROM version, configured
 """
 

@@ -1,16 +1,17 @@
 """An agent's own files: the lock of its data directory, and a disk on which nothing can be written."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from edge import agent_lock
-from edge.agent import Agent
 from edge.options import Options, keep, read_options
 from edge.unpacking import unpacked
-from engines.local_engine import LocalEngine
-from engines.package_source import PackageSource
 from server.edge_agent_file import archive
+from tests.api import Api
+from tests.edge_nodes import agent, deploy_edge, node_in, register
+from tests.services import ECHO, import_version, package
 
 CHECKOUT = Path(__file__).parent.parent
 ARGUMENTS = ("--server", "http://127.0.0.1:9", "--token", "mye_x")
@@ -20,22 +21,21 @@ def options(data: Path) -> Options:
     return read_options([*ARGUMENTS, "--data", str(data)])
 
 
-async def test_what_cannot_be_written_down_is_told_and_ends_nothing(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    engine = LocalEngine(
-        data_directory=data, runtime_directory=CHECKOUT / "runtime", package_source=PackageSource(), isolation="none"
-    )
-    agent = Agent(options(data), engine)
-    # A folder in the file's place: nobody can write it, root neither.
-    (data / ".services.json.new").mkdir()
-    agent._written = {"gone": {}}
-    await agent._keep()
-    assert agent._trouble is not None
-    assert "cannot be written down" in agent._trouble
-    (data / ".services.json.new").rmdir()
-    await agent._keep()
-    assert agent._trouble is None
+async def test_what_cannot_be_written_down_is_told_and_ends_nothing(
+    api: Api, tmp_path: Path, environments: Path
+) -> None:
+    version = await import_version(api, package(ECHO))
+    async with agent(api, await register(api, "gate"), tmp_path, environments) as gate:
+        await node_in(api, "gate", "RUNNING")
+        # A folder in the file's place: nobody can write it, root neither.
+        (gate.data / ".services.json.new").mkdir()
+        await deploy_edge(api, "edge", version, "gate")
+        failed = await node_in(api, "gate", "FAILED")
+        assert "cannot be written down" in failed["statusMessage"]
+        (gate.data / ".services.json.new").rmdir()
+        await node_in(api, "gate", "RUNNING")
+        assert gate.process is not None
+        assert gate.process.poll() is None
 
 
 def test_settings_that_are_kept_already_are_not_written_again(tmp_path: Path) -> None:
@@ -49,10 +49,11 @@ def test_a_newer_agent_leaves_the_folder_of_one_that_runs(tmp_path: Path) -> Non
     file.write_bytes(archive(CHECKOUT))
     running = tmp_path / "data" / "agent" / "0123456789abcdef"
     running.mkdir(parents=True)
-    agent_lock.take(tmp_path / "data")
+    lock = agent_lock.take(tmp_path / "data")
     command = [sys.executable, "-I", str(file), *ARGUMENTS, "--data", str(tmp_path / "data")]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert "another agent uses" in refused.stderr
     assert running.is_dir()
+    os.close(lock)
     unpacked(file, running.parent)
     assert not running.is_dir()
