@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from uuid import UUID
 
-from db import batch_configuration, operation, service, service_configuration
+from asyncpg import Record
+
+from db import batch_configuration, batch_run, operation, service, service_configuration
 from db import resource_pool as pools
 from db.service_configuration import NewConfiguration
 from resolvers import field_rule, resource_pool
@@ -13,11 +15,11 @@ from resolvers.batch_request import BatchRequest, violations
 from resolvers.batch_resolution import BatchResolution, Resolved
 from resolvers.caller import Caller
 from resolvers.deployment_type import DeploymentType
-from resolvers.errors import AlreadyExists, Refusal
+from resolvers.errors import AlreadyExists, ErrorCode, Refusal, raise_all
 from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.operation import OperationKind
-from resolvers.service import Action, ServiceStatus, check_allowed, check_limit, held
+from resolvers.service import CHANGE_SETTINGS, Action, ServiceStatus, check_allowed, check_limit, held
 from resolvers.service_settings import describe
 from resolvers.transaction import Transaction, transaction
 
@@ -133,8 +135,14 @@ async def _update(
     warnings: list[Refusal],
 ) -> UUID:
     row = await held(unit, request.service_name, request.expected_revision, deployment_type=DeploymentType.BATCH)
-    check_allowed(UPDATE_BATCH, row)
     service_id: UUID = row["id"]
+    if request.batch == BatchRequest():
+        check_allowed(CHANGE_SETTINGS, row)
+        raise_all(refusals)
+        if await describe(unit, row, request.description):
+            await service.revise(unit.connection, unit.workspace_id, service_id)
+        return service_id
+    check_allowed(UPDATE_BATCH, row)
     pool = await pools.find(unit.connection, unit.workspace_id, pool_id=row["resource_pool_id"])
     resolution = BatchResolution(installation, unit, request.batch, refusals, row)
     resolved = await resolution.resolve(pool, service_name=row["name"])
@@ -150,8 +158,24 @@ async def _update(
     await batch_configuration.rest(unit.connection, unit.workspace_id, service_id)
     unit.record(UPDATE_BATCH.event, service_id, name=row["name"])
     await service.notify(unit.connection, service_id)
-    warnings += resolved.warnings
+    warnings += [*resolved.warnings, *await _given_up(unit, request, row)]
     return service_id
+
+
+async def _given_up(unit: Transaction, request: UpdateBatchRequest, row: Record) -> list[Refusal]:
+    """What is to be said of a run that is not finished, and now never will be."""
+    run = await batch_run.newest(unit.connection, unit.workspace_id, row["id"])
+    if run is None or run["is_reported"] or request.batch.output is not None or not run["succeeded_count"]:
+        return []
+    return [
+        Refusal(
+            ErrorCode.OUTPUT_NOT_EMPTY,
+            f"Run {run['number']} is not gone on with, and what it has written lies in the output, which has to be "
+            "empty when the service is started.",
+            path=["output"],
+            hint="Name another output. To go on with a run, start the service before anything is changed.",
+        )
+    ]
 
 
 async def _configure(unit: Transaction, service_id: UUID, new: NewConfiguration, resolved: Resolved) -> None:

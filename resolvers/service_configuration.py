@@ -140,6 +140,10 @@ async def _restored_number(unit: Transaction, row: Record, asked: int | None) ->
     """Raises Refusal."""
     path, last = ["configurationNumber"], row["last_configuration_number"]
     number = last - 1 if asked is None else asked
+    if asked is None and last == 1:
+        raise Refusal(
+            ErrorCode.NOT_FOUND, "The service has had no other configuration to go back to.", path=["serviceName"]
+        )
     if number == last:
         raise invalid(f"Configuration {number} is the one that is wanted already.", path=path)
     is_possible = 1 <= number <= last

@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
+
 POLL_SECONDS = 0.5
+logger = structlog.get_logger()
 
 
 @asynccontextmanager
@@ -16,8 +19,10 @@ async def owned(data_dir: Path) -> AsyncIterator[None]:
     # Closed to others: who can open it can lock it, and keep the next server waiting.
     descriptor = os.open(data_dir / "engine.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while not _take(descriptor):
-            await asyncio.sleep(POLL_SECONDS)
+        if not _take(descriptor):
+            logger.info("another process runs the services here; this one stands by")
+            while not _take(descriptor):
+                await asyncio.sleep(POLL_SECONDS)
         yield
     finally:
         os.close(descriptor)

@@ -197,15 +197,14 @@ async def test_a_stopped_run_goes_on_where_it_was(api: Api, pool: Pool, data_dir
     put(data_dir, source, numbers(100))
     await deploy(api, "doubling", wish(version, source, output, maxConcurrency=2))
 
-    async def has_begun() -> bool:
-        run = (await service(api, "doubling"))["run"]
-        return run is not None and 5 < run["succeededCount"] < 90
-
-    await wait_for(has_begun, within_seconds=60)
-    await act(api, "stopService", "doubling")
-    stopped = await batches.service_in(api, "doubling", "STOPPED")
+    stopped = await stopped_between(api, "doubling", 5, 90)
     assert stopped["run"]["state"] == "STOPPED"
     assert stopped["target"]["instances"] == []
+    # What is only said of it leaves the run alone.
+    said = await api.mutate(
+        "updateBatchService", "service { description } warnings { code }", serviceName="doubling", description="Twice."
+    )
+    assert said == {"service": {"description": "Twice."}, "warnings": [], "errors": []}
     await act(api, "startService", "doubling")
     found = await ended(api, "doubling")
     assert (found["status"], found["run"]["number"], found["run"]["succeededCount"]) == ("FINISHED", 1, 100)
@@ -213,6 +212,40 @@ async def test_a_stopped_run_goes_on_where_it_was(api: Api, pool: Pool, data_dir
     asked = [line for line in await log_of(api, "doubling") if line.startswith("asked")]
     # What was under way when it stopped is asked once more.
     assert len(asked) - len(set(asked)) <= 2
+
+
+async def stopped_between(api: Api, name: str, more_than: int, less_than: int) -> dict[str, Any]:
+    """A service that was stopped when so many inputs had been answered."""
+
+    async def has_begun() -> bool:
+        run = (await service(api, name))["run"]
+        return run is not None and more_than < run["succeededCount"] < less_than
+
+    await wait_for(has_begun, within_seconds=60)
+    await act(api, "stopService", name)
+    stopped: dict[str, Any] = await batches.service_in(api, name, "STOPPED")
+    return stopped
+
+
+async def test_an_update_that_gives_up_a_run_says_that_its_results_are_in_the_way(
+    api: Api, pool: Pool, data_dir: Path
+) -> None:
+    version = await file_version(api, f"import time\ntime.sleep(0.05)\n{DOUBLES}")
+    source, output = await own(pool, "questions"), await own(pool, "answers")
+    put(data_dir, source, numbers(100))
+    await deploy(api, "doubling", wish(version, source, output))
+    await stopped_between(api, "doubling", 0, 90)
+    changed = await api.mutate("updateBatchService", "warnings { code path }", serviceName="doubling", maxConcurrency=1)
+    assert changed == {"warnings": [{"code": "OUTPUT_NOT_EMPTY", "path": ["output"]}], "errors": []}
+    await act(api, "startService", "doubling")
+    found = await ended(api, "doubling")
+    assert (found["status"], found["run"]["error"]["code"]) == ("FAILED", "OUTPUT_NOT_EMPTY")
+    other = await own(pool, "other")
+    changed = await api.mutate("updateBatchService", "warnings { code }", serviceName="doubling", output={"key": other})
+    assert changed == {"warnings": [], "errors": []}
+    await act(api, "startService", "doubling")
+    found = await ended(api, "doubling")
+    assert (found["status"], len(written(data_dir, other))) == ("FINISHED", 100)
 
 
 async def test_an_input_that_ends_its_instance_each_time_fails_and_its_neighbours_do_not(
