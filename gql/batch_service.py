@@ -13,11 +13,11 @@ from gql.identifier import Prefix
 from gql.inference_specification import CustomInferenceSpecificationInput
 from gql.mapping import BY_ID, BY_POSITION, NEWEST_NUMBER, stored
 from gql.model_version import ModelVersionName
-from gql.service import Service
+from gql.service import Service, warnings_of
 from gql.service_target import EnvironmentVariableInput, ServiceTarget
 from gql.storage_location import StorageLocationInput
 from gql.stored_field import by_key, newest, to_many
-from gql.user_error import UserError, outcome, user_error
+from gql.user_error import UserError, outcome
 from resolvers import batch_service, service_target
 from resolvers.batch_configuration import BatchInputKind
 from resolvers.batch_request import BatchInput, BatchRequest, FileMapping, RuleMapping
@@ -203,7 +203,7 @@ async def deploy_batch_service(
         )
     )
     return DeployBatchServicePayload(
-        service_id=done.service_id if done else None, warnings=_warnings(done), errors=errors
+        service_id=done.service_id if done else None, warnings=warnings_of(done), errors=errors
     )
 
 
@@ -217,9 +217,5 @@ async def update_batch_service(
         )
     )
     return UpdateBatchServicePayload(
-        service_id=done.service_id if done else None, warnings=_warnings(done), errors=errors
+        service_id=done.service_id if done else None, warnings=warnings_of(done), errors=errors
     )
-
-
-def _warnings(done: batch_service.BatchDeployment | None) -> list[UserError]:
-    return [user_error(warning) for warning in done.warnings] if done else []

@@ -10,10 +10,10 @@ from gql.edge_deployment import EdgeDeployment
 from gql.identifier import Prefix
 from gql.mapping import BY_NAME, BY_POSITION, stored
 from gql.model_version import ModelVersionName
-from gql.service import Service
+from gql.service import Service, warnings_of
 from gql.service_target import EnvironmentVariableInput, ServiceTarget
 from gql.stored_field import by_key, newest, rows
-from gql.user_error import UserError, outcome, user_error
+from gql.user_error import UserError, outcome
 from resolvers import edge_service, service_target
 
 
@@ -118,7 +118,7 @@ async def deploy_edge_service(
         )
     )
     return DeployEdgeServicePayload(
-        warnings=[user_error(warning) for warning in deployed.warnings] if deployed else [],
+        warnings=warnings_of(deployed),
         errors=errors,
         service_id=deployed.service_id if deployed else None,
     )
@@ -134,7 +134,7 @@ async def update_edge_service(
         )
     )
     return UpdateEdgeServicePayload(
-        warnings=[user_error(warning) for warning in updated.warnings] if updated else [],
+        warnings=warnings_of(updated),
         errors=errors,
         service_id=updated.service_id if updated else None,
     )

@@ -11,11 +11,11 @@ from gql.described_enum import described_enum
 from gql.identifier import Prefix, encode
 from gql.mapping import BY_POSITION, stored
 from gql.scalar import URL, BigInt
-from gql.service import Service
+from gql.service import Service, warnings_of
 from gql.service_metrics import ServiceMetrics, metrics_of
 from gql.service_target import ServiceTarget, ServiceTargetInput
 from gql.stored_field import by_key, computed, inline, rows
-from gql.user_error import UserError, outcome, user_error
+from gql.user_error import UserError, outcome
 from resolvers import real_time_service
 from resolvers.service_settings import SETTING_NAMES, ServiceAccess, SettingChanges
 
@@ -192,7 +192,7 @@ async def deploy_real_time_service(
         )
     )
     return DeployRealTimeServicePayload(
-        service_id=done.service_id if done else None, warnings=_warnings(done), errors=errors
+        service_id=done.service_id if done else None, warnings=warnings_of(done), errors=errors
     )
 
 
@@ -206,9 +206,5 @@ async def update_real_time_service(
         )
     )
     return UpdateRealTimeServicePayload(
-        service_id=done.service_id if done else None, warnings=_warnings(done), errors=errors
+        service_id=done.service_id if done else None, warnings=warnings_of(done), errors=errors
     )
-
-
-def _warnings(done: real_time_service.Deployment | None) -> list[UserError]:
-    return [user_error(warning) for warning in done.warnings] if done else []

@@ -18,8 +18,9 @@ from gql.log_line import LogLine, LogLineFilter
 from gql.mapping import BY_ID, BY_NAME, BY_NUMBER, NEWEST_NUMBER, OLDEST_ID, stored
 from gql.node import Node
 from gql.stored_field import by_key, newest, to_many, to_one
-from gql.user_error import UserError, outcome
+from gql.user_error import UserError, outcome, user_error
 from resolvers import service
+from resolvers.deployment import Deployment
 from resolvers.deployment_type import DeploymentType
 from resolvers.service import ServiceDesiredState, ServiceStatus
 
@@ -208,3 +209,8 @@ async def _act(info: Info, action: service.Action, input: StartServiceInput) -> 
             idempotency_key=input.idempotency_key,
         )
     )
+
+
+def warnings_of(done: Deployment | None) -> list[UserError]:
+    """What whoever deployed or changed a service should know; nothing where it was not done."""
+    return [user_error(warning) for warning in done.warnings] if done else []

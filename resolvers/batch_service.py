@@ -1,7 +1,7 @@
 """Batch services: versions that are asked for every input in storage once."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 from asyncpg import Record
@@ -14,14 +14,14 @@ from resolvers.batch_look import look
 from resolvers.batch_request import BatchRequest, violations
 from resolvers.batch_resolution import BatchResolution, Resolved
 from resolvers.caller import Caller
+from resolvers.deployment import Deployment, deployed
 from resolvers.deployment_type import DeploymentType
 from resolvers.errors import AlreadyExists, ErrorCode, Refusal, raise_all
-from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.operation import OperationKind
 from resolvers.service import CHANGE_SETTINGS, Action, ServiceStatus, check_allowed, check_limit, held
 from resolvers.service_settings import describe
-from resolvers.transaction import Transaction, transaction
+from resolvers.transaction import Transaction
 
 AT_REST = frozenset({ServiceStatus.STOPPED, ServiceStatus.FINISHED, ServiceStatus.FAILED})
 UPDATE_BATCH = Action("updated", AT_REST, "SERVICE_UPDATE_REQUESTED")
@@ -45,17 +45,9 @@ class UpdateBatchRequest:
     description: str | None = None
 
 
-@dataclass(slots=True)
-class BatchDeployment:
-    """The service, and what whoever deploys should know; nothing where an earlier answer is repeated."""
-
-    service_id: UUID
-    warnings: list[Refusal] = field(default_factory=list)
-
-
 async def deploy_batch(
     installation: Installation, caller: Caller, request: DeployBatchRequest, *, idempotency_key: str | None
-) -> BatchDeployment:
+) -> Deployment:
     """Ask for a batch service, DEPLOYING from now on. Raises Refusals."""
     refusals = [
         *field_rule.name(request.name, path=["name"]),
@@ -63,37 +55,31 @@ async def deploy_batch(
         *violations(request.batch),
         *await look(installation, caller, request.batch),
     ]
-    warnings: list[Refusal] = []
-    async with transaction(installation.pool, caller.workspace.id, caller.actor) as unit:
 
-        async def act() -> UUID:
-            return await _insert(installation, unit, request, refusals, warnings)
+    async def deed(unit: Transaction, warnings: list[Refusal]) -> UUID:
+        return await _insert(installation, unit, request, refusals, warnings)
 
-        service_id = await once(
-            unit, mutation="deployBatchService", key=idempotency_key, request=asdict(request), act=act
-        )
-    return BatchDeployment(service_id, warnings)
+    return await deployed(
+        installation, caller, deed, mutation="deployBatchService", request=request, idempotency_key=idempotency_key
+    )
 
 
 async def update_batch(
     installation: Installation, caller: Caller, request: UpdateBatchRequest, *, idempotency_key: str | None
-) -> BatchDeployment:
+) -> Deployment:
     """Change what a service that is at rest does when it is started next: STOPPED until then. Raises Refusals."""
     refusals = [
         *field_rule.description(request.description, is_strict=installation.rules.is_strict, path=["description"]),
         *violations(request.batch),
         *await look(installation, caller, request.batch),
     ]
-    warnings: list[Refusal] = []
-    async with transaction(installation.pool, caller.workspace.id, caller.actor) as unit:
 
-        async def act() -> UUID:
-            return await _update(installation, unit, request, refusals, warnings)
+    async def deed(unit: Transaction, warnings: list[Refusal]) -> UUID:
+        return await _update(installation, unit, request, refusals, warnings)
 
-        service_id = await once(
-            unit, mutation="updateBatchService", key=idempotency_key, request=asdict(request), act=act
-        )
-    return BatchDeployment(service_id, warnings)
+    return await deployed(
+        installation, caller, deed, mutation="updateBatchService", request=request, idempotency_key=idempotency_key
+    )
 
 
 async def _insert(

@@ -1,7 +1,7 @@
 """Edge services: one version of a model that answers on nodes elsewhere, with or without this server."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from asyncpg import Record
@@ -11,6 +11,7 @@ from db.service import NewTarget
 from db.service_configuration import NewConfiguration
 from resolvers import field_rule, resource_pool
 from resolvers.caller import Caller
+from resolvers.deployment import Deployment, deployed
 from resolvers.deployment_type import DeploymentType
 from resolvers.errors import (
     AlreadyExists,
@@ -21,14 +22,13 @@ from resolvers.errors import (
     not_found,
     raise_all,
 )
-from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.operation import OperationKind
 from resolvers.service import CHANGE_SETTINGS, UPDATE, check_allowed, check_limit, held
 from resolvers.service_configuration import ask_for, targets_of
 from resolvers.service_settings import describe
 from resolvers.service_target import ResolvedTarget, Target, resolve_target, target_violations
-from resolvers.transaction import Transaction, transaction
+from resolvers.transaction import Transaction
 
 NODES = 1_000
 TARGET_PATH = ("target",)
@@ -53,14 +53,6 @@ class UpdateRequest:
     expected_revision: int | None
 
 
-@dataclass(slots=True)
-class Deployment:
-    """The service, and what whoever deploys should know; nothing where an earlier answer is repeated."""
-
-    service_id: UUID
-    warnings: list[Refusal] = field(default_factory=list)
-
-
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """A target and nodes as they are stored."""
@@ -80,16 +72,13 @@ async def deploy_edge(
         *target_violations(request.target, path=TARGET_PATH),
         *_nodes_violations(request.nodes),
     ]
-    warnings: list[Refusal] = []
-    async with transaction(installation.pool, caller.workspace.id, caller.actor) as unit:
 
-        async def act() -> UUID:
-            return await _insert(installation, unit, request, refusals, warnings)
+    async def deed(unit: Transaction, warnings: list[Refusal]) -> UUID:
+        return await _insert(installation, unit, request, refusals, warnings)
 
-        service_id = await once(
-            unit, mutation="deployEdgeService", key=idempotency_key, request=asdict(request), act=act
-        )
-    return Deployment(service_id, warnings)
+    return await deployed(
+        installation, caller, deed, mutation="deployEdgeService", request=request, idempotency_key=idempotency_key
+    )
 
 
 async def update_edge(
@@ -101,16 +90,13 @@ async def update_edge(
         refusals += target_violations(request.target, path=TARGET_PATH)
     if request.nodes is not None:
         refusals += _nodes_violations(request.nodes)
-    warnings: list[Refusal] = []
-    async with transaction(installation.pool, caller.workspace.id, caller.actor) as unit:
 
-        async def act() -> UUID:
-            return await _update(installation, unit, request, refusals, warnings)
+    async def deed(unit: Transaction, warnings: list[Refusal]) -> UUID:
+        return await _update(installation, unit, request, refusals, warnings)
 
-        service_id = await once(
-            unit, mutation="updateEdgeService", key=idempotency_key, request=asdict(request), act=act
-        )
-    return Deployment(service_id, warnings)
+    return await deployed(
+        installation, caller, deed, mutation="updateEdgeService", request=request, idempotency_key=idempotency_key
+    )
 
 
 async def _insert(

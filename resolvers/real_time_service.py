@@ -1,7 +1,7 @@
 """Real-time services: versions that answer predictions one by one."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
 from asyncpg import Record
@@ -11,17 +11,17 @@ from db.service import NewTarget
 from db.service_configuration import NewConfiguration
 from resolvers import field_rule, resource_pool
 from resolvers.caller import Caller
+from resolvers.deployment import Deployment, deployed
 from resolvers.deployment_plan import check
 from resolvers.deployment_type import DeploymentType
 from resolvers.errors import AlreadyExists, Refusal, Refusals, invalid, raise_all
-from resolvers.idempotency import once
 from resolvers.installation import Installation
 from resolvers.operation import OperationKind
 from resolvers.service import CHANGE_SETTINGS, UPDATE, check_allowed, check_limit, held
 from resolvers.service_configuration import ask_for, targets_of
 from resolvers.service_settings import SettingChanges, burst_violations, setting_violations
 from resolvers.service_target import TARGETS, ResolvedTarget, Target, resolve_targets, target_violations
-from resolvers.transaction import Transaction, transaction
+from resolvers.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,44 +44,30 @@ class UpdateRequest:
     expected_revision: int | None = None
 
 
-@dataclass(slots=True)
-class Deployment:
-    """The service, and what whoever deploys should know; nothing where an earlier answer is repeated."""
-
-    service_id: UUID
-    warnings: list[Refusal] = field(default_factory=list)
-
-
 async def deploy_real_time(
     installation: Installation, caller: Caller, request: DeployRequest, *, idempotency_key: str | None
 ) -> Deployment:
     """Ask for a real-time service, DEPLOYING from now on. Raises Refusals."""
-    warnings: list[Refusal] = []
-    async with transaction(installation.pool, caller.workspace.id, caller.actor) as unit:
 
-        async def act() -> UUID:
-            return await deploy_within(installation, unit, request, warnings)
+    async def deed(unit: Transaction, warnings: list[Refusal]) -> UUID:
+        return await deploy_within(installation, unit, request, warnings)
 
-        service_id = await once(
-            unit, mutation="deployRealTimeService", key=idempotency_key, request=asdict(request), act=act
-        )
-    return Deployment(service_id, warnings)
+    return await deployed(
+        installation, caller, deed, mutation="deployRealTimeService", request=request, idempotency_key=idempotency_key
+    )
 
 
 async def update_real_time(
     installation: Installation, caller: Caller, request: UpdateRequest, *, idempotency_key: str | None
 ) -> Deployment:
     """Change what a real-time service runs, what is said of it, or both. Raises Refusals."""
-    warnings: list[Refusal] = []
-    async with transaction(installation.pool, caller.workspace.id, caller.actor) as unit:
 
-        async def act() -> UUID:
-            return await update_within(installation, unit, request, warnings)
+    async def deed(unit: Transaction, warnings: list[Refusal]) -> UUID:
+        return await update_within(installation, unit, request, warnings)
 
-        service_id = await once(
-            unit, mutation="updateRealTimeService", key=idempotency_key, request=asdict(request), act=act
-        )
-    return Deployment(service_id, warnings)
+    return await deployed(
+        installation, caller, deed, mutation="updateRealTimeService", request=request, idempotency_key=idempotency_key
+    )
 
 
 async def deploy_within(

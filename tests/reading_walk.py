@@ -24,7 +24,7 @@ from tests.generated_values import is_one_of
 from tests.reading_stage import Case
 from tests.seen_values import Seen, is_bare, selection
 
-PAGE_SIZE = 12
+PAGE_SIZE = 20
 VARIANTS = 4
 
 

@@ -1,8 +1,10 @@
 """Services in every state with their instances and logs, operations, and events."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import count
 
+from resolvers.latency import LATENCY_BUCKETS_SECONDS
 from tests import rich_text
 from tests.rich_text import environment, moment, problem
 from tests.rich_writer import Row, Writer
@@ -102,6 +104,30 @@ async def write_services(writer: Writer) -> None:
         ),
     )
     await write_instances(writer, services, configurations, targets)
+    await write_predictions(writer, services)
+
+
+async def write_predictions(writer: Writer, services: Sequence[Row]) -> None:
+    """Some that were counted just now: what is older than a window is not shown."""
+    await writer.insert(
+        "prediction_minute",
+        (
+            {
+                "service_id": service["id"],
+                "model_version_id": version["id"],
+                "minute": datetime.now(UTC).replace(second=0, microsecond=0),
+                "call_count": 10,
+                "failure_count": place,
+                "refusal_count": 1,
+                "latency_seconds_sum": 0.5,
+                "latency_counts": [number % 2 for number in range(len(LATENCY_BUCKETS_SECONDS) + 1)],
+                "most_in_flight": 2,
+            }
+            for place, service in enumerate(services)
+            for version in writer.rows["model_version"][:2]
+        ),
+        has_id=False,
+    )
 
 
 async def write_instances(

@@ -21,7 +21,19 @@ from tests.seen_values import Seen, is_bare, look_around, selection, visits
 
 # What mutations answer, and errors that they alone have, and what a preview found: no row is behind these.
 ROWLESS = frozenset(
-    {"AliasMovedError", "AlreadyExistsError", "ConflictError", "ImportPreview", "InUseError", "ModelVersionUser"}
+    {
+        "AliasMovedError",
+        "AlreadyExistsError",
+        "ConflictError",
+        "DeploymentPlan",
+        "ImportPreview",
+        "InUseError",
+        "ModelVersionUser",
+        "PlannedCapacity",
+        "PlannedTarget",
+        "ResourceAmounts",
+        "UnsupportedByEngineError",
+    }
 )
 
 
