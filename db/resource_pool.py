@@ -115,9 +115,12 @@ async def hold(connection: Connection, workspace_id: UUID, name: str) -> Record 
     return await connection.fetchrow(HOLD, workspace_id, name) if is_storable(name) else None
 
 
-async def lock(connection: Connection, workspace_id: UUID, name: str, *, to_delete: bool) -> Record | None:
-    statement = LOCK_TO_DELETE if to_delete else LOCK_TO_CHANGE
-    return await connection.fetchrow(statement, workspace_id, name) if is_storable(name) else None
+async def lock_to_change(connection: Connection, workspace_id: UUID, name: str) -> Record | None:
+    return await connection.fetchrow(LOCK_TO_CHANGE, workspace_id, name) if is_storable(name) else None
+
+
+async def lock_to_delete(connection: Connection, workspace_id: UUID, name: str) -> Record | None:
+    return await connection.fetchrow(LOCK_TO_DELETE, workspace_id, name) if is_storable(name) else None
 
 
 async def count(connection: Connection, workspace_id: UUID) -> int:

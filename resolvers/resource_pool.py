@@ -183,7 +183,8 @@ def _in_use(name: str, services: Sequence[str]) -> Iterator[Refusal]:
 
 
 async def _lock_dedicated(unit: Transaction, name: str, *, to_delete: bool) -> Record:
-    row = await resource_pool.lock(unit.connection, unit.workspace_id, name, to_delete=to_delete)
+    lock = resource_pool.lock_to_delete if to_delete else resource_pool.lock_to_change
+    row = await lock(unit.connection, unit.workspace_id, name)
     if row is None:
         raise not_found(f"resource pool named {name!r}", path=["name"])
     if row["kind"] == "SHARED":
