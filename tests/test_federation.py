@@ -98,6 +98,8 @@ def test_the_keys_are_those_of_the_types() -> None:
         "ModelVersion": [("id",), ("modelName", "version")],
         "Service": by_name,
         "RealTimeService": by_name,
+        "BatchService": by_name,
+        "EdgeService": by_name,
     }
 
 
