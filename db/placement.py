@@ -10,6 +10,16 @@ POOL_COLUMNS = "pool.id, pool.name, pool.kind, pool.cpu_count, pool.memory_bytes
 SUMS = """coalesce(sum(target.cpu_count), 0) AS cpu_count,
     coalesce(sum(target.memory_bytes), 0)::bigint AS memory_bytes, coalesce(sum(target.gpu_count), 0) AS gpu_count,
     coalesce(sum(target.ascend_count), 0)::integer AS ascend_count"""
+INSTANCES = """JOIN service_instance AS instance
+    ON instance.workspace_id = service.workspace_id
+    AND instance.service_id = service.id
+JOIN service_target AS target
+    ON target.workspace_id = instance.workspace_id
+    AND target.id = instance.service_target_id"""
+IN_SHARED = """JOIN resource_pool AS pool
+    ON pool.workspace_id = service.workspace_id
+    AND pool.id = service.resource_pool_id
+    AND pool.kind = 'SHARED'"""
 POOL_OF_SERVICE = f"""
 SELECT {POOL_COLUMNS}
 FROM service
@@ -38,12 +48,7 @@ AND placed_at IS NOT NULL
 TAKEN = f"""
 SELECT {SUMS}
 FROM service
-JOIN service_instance AS instance
-    ON instance.workspace_id = service.workspace_id
-    AND instance.service_id = service.id
-JOIN service_target AS target
-    ON target.workspace_id = instance.workspace_id
-    AND target.id = instance.service_target_id
+{INSTANCES}
 WHERE service.workspace_id = $1
 AND service.resource_pool_id = $2
 AND service.deleted_at IS NULL
@@ -53,12 +58,7 @@ AND instance.placed_at IS NOT NULL
 KEPT = f"""
 SELECT {SUMS}
 FROM service
-JOIN service_instance AS instance
-    ON instance.workspace_id = service.workspace_id
-    AND instance.service_id = service.id
-JOIN service_target AS target
-    ON target.workspace_id = instance.workspace_id
-    AND target.id = instance.service_target_id
+{INSTANCES}
 WHERE service.workspace_id = $1
 AND service.resource_pool_id = $2
 AND service.deleted_at IS NULL
@@ -77,32 +77,16 @@ AND (instance.created_at, instance.id) < (
 TAKEN_OF_SHARED = f"""
 SELECT {SUMS}
 FROM service
-JOIN resource_pool AS pool
-    ON pool.workspace_id = service.workspace_id
-    AND pool.id = service.resource_pool_id
-    AND pool.kind = 'SHARED'
-JOIN service_instance AS instance
-    ON instance.workspace_id = service.workspace_id
-    AND instance.service_id = service.id
-JOIN service_target AS target
-    ON target.workspace_id = instance.workspace_id
-    AND target.id = instance.service_target_id
+{IN_SHARED}
+{INSTANCES}
 WHERE service.deleted_at IS NULL
 AND instance.placed_at IS NOT NULL
 """
 KEPT_OF_SHARED = f"""
 SELECT {SUMS}
 FROM service
-JOIN resource_pool AS pool
-    ON pool.workspace_id = service.workspace_id
-    AND pool.id = service.resource_pool_id
-    AND pool.kind = 'SHARED'
-JOIN service_instance AS instance
-    ON instance.workspace_id = service.workspace_id
-    AND instance.service_id = service.id
-JOIN service_target AS target
-    ON target.workspace_id = instance.workspace_id
-    AND target.id = instance.service_target_id
+{IN_SHARED}
+{INSTANCES}
 WHERE service.deleted_at IS NULL
 AND service.desired_state = 'RUNNING'
 AND instance.placed_at IS NULL
