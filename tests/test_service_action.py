@@ -198,15 +198,15 @@ async def test_a_configuration_to_go_back_to_must_be_an_earlier_one_of_the_servi
     service = await deploy(api, "iris", target("0.0.1"))
     await put_into(api, service, ServiceStatus.RUNNING)
     before = await api.counts()
-    for number, code in (
-        (None, "NOT_FOUND"),
-        (0, "NOT_FOUND"),
-        (-1, "NOT_FOUND"),
-        (2, "NOT_FOUND"),
-        (1, "INVALID_INPUT"),
+    for number, code, path in (
+        (None, "NOT_FOUND", "serviceName"),
+        (0, "NOT_FOUND", "configurationNumber"),
+        (-1, "NOT_FOUND", "configurationNumber"),
+        (2, "NOT_FOUND", "configurationNumber"),
+        (1, "INVALID_INPUT", "configurationNumber"),
     ):
         (error,) = await api.refused("rollBackService", serviceName="iris", configurationNumber=number)
-        assert (error["code"], error["path"]) == (code, ["configurationNumber"]), number
+        assert (error["code"], error["path"]) == (code, [path]), number
     for mutation in ("rollBackService", "restartService"):
         (error,) = await api.refused(mutation, serviceName="iris", expectedRevision=7)
         assert error["code"] == "CONFLICT"
