@@ -11,22 +11,52 @@ RECONNECT_SECONDS = 1.0
 ALIVE_CHECK_SECONDS = 5.0
 
 
+class Subscription:
+    """What was heard on a channel and not taken yet: of what is gathered, each is said once."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self._payloads: set[str] = set()
+        self._may_have_missed = False
+
+    async def wait(self) -> None:
+        """Until there is something to take."""
+        await self._event.wait()
+
+    def take(self) -> frozenset[str] | None:
+        """The payloads; None where some may have been missed, and any may have been sent."""
+        payloads = None if self._may_have_missed else frozenset(self._payloads)
+        self._event.clear()
+        self._payloads.clear()
+        self._may_have_missed = False
+        return payloads
+
+    def hear(self, payload: str) -> None:
+        self._payloads.add(payload)
+        self._event.set()
+
+    def miss(self) -> None:
+        """Some may have been missed."""
+        self._may_have_missed = True
+        self._event.set()
+
+
 class Listener:
-    """Sets the event of every subscriber to a channel when it is notified, and after each time it was deaf."""
+    """Tells every subscriber to a channel what is notified there, and each time after it was deaf that it was."""
 
     def __init__(self, dsn: str, channels: tuple[str, ...]) -> None:
         self._dsn = dsn
-        self._subscribers: dict[str, set[asyncio.Event]] = {channel: set() for channel in channels}
+        self._subscribers: dict[str, set[Subscription]] = {channel: set() for channel in channels}
 
     @contextmanager
-    def subscription(self, channel: str) -> Iterator[asyncio.Event]:
-        """An event to clear before looking and to wait for after."""
-        event = asyncio.Event()
-        self._subscribers[channel].add(event)
+    def subscription(self, channel: str) -> Iterator[Subscription]:
+        """To take from before looking, and to wait for after."""
+        subscription = Subscription()
+        self._subscribers[channel].add(subscription)
         try:
-            yield event
+            yield subscription
         finally:
-            self._subscribers[channel].discard(event)
+            self._subscribers[channel].discard(subscription)
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -40,15 +70,13 @@ class Listener:
         async with connection(self._dsn, application_name="modelyard listener") as listening:
             for channel in self._subscribers:
                 await listening.add_listener(channel, self._heard)
-            for channel in self._subscribers:
-                self._wake(channel)
+            for subscribers in self._subscribers.values():
+                for subscription in subscribers:
+                    subscription.miss()
             while True:
                 await asyncio.sleep(ALIVE_CHECK_SECONDS)
                 await listening.execute("SELECT 1", timeout=ALIVE_CHECK_SECONDS)
 
-    def _heard(self, _connection: object, _process_id: int, channel: str, _payload: object) -> None:
-        self._wake(channel)
-
-    def _wake(self, channel: str) -> None:
-        for event in self._subscribers[channel]:
-            event.set()
+    def _heard(self, _connection: object, _process_id: int, channel: str, payload: object) -> None:
+        for subscription in self._subscribers[channel]:
+            subscription.hear(str(payload))

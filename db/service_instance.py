@@ -1,6 +1,6 @@
 """Instances of services: the processes that an engine runs, as their owner last saw them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -33,11 +33,16 @@ WHERE instance.workspace_id = $1
 AND instance.service_id = $2
 ORDER BY instance.number
 """
-# The engine knows an instance by its id alone; this statement is the engine's owner's, no caller reaches it.
+# The engine knows an instance by its id alone; these statements are the engine's owner's, no caller reaches them.
 FIND = f"""
 SELECT {COLUMNS}
 FROM service_instance
 WHERE id = $1
+"""
+SERVICES_OF = """
+SELECT DISTINCT service_id
+FROM service_instance
+WHERE id = ANY($1::uuid[])
 """
 INSERT = f"""
 WITH counter AS (
@@ -99,6 +104,11 @@ async def with_targets(connection: Queryable, workspace_id: UUID, service_id: UU
 
 async def find(connection: Queryable, instance_id: UUID) -> Record | None:
     return await connection.fetchrow(FIND, instance_id)
+
+
+async def services_of(connection: Queryable, instance_ids: Collection[UUID]) -> set[UUID]:
+    """The services that have instances."""
+    return {row["service_id"] for row in await connection.fetch(SERVICES_OF, instance_ids)}
 
 
 async def insert(connection: Connection, workspace_id: UUID, service_id: UUID, target_id: UUID) -> Record | None:

@@ -1,9 +1,8 @@
 """Moves what an engine runs towards what services are wanted to be. Only the holder of the engine's lease does."""
 
 import asyncio
-import itertools
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -16,6 +15,7 @@ from db.failure import DATABASE_ERRORS
 from db.listener import Listener
 from engines.engine import EngineError, InstanceStatus, IsolationLevel
 from resolvers import resource_pool
+from resolvers.agenda import Agenda, Scope
 from resolvers.batch_keeper import BatchKeeper
 from resolvers.deployment_type import DeploymentType
 from resolvers.edge_keeper import EdgeKeeper
@@ -27,9 +27,7 @@ from resolvers.service_instance import ServiceInstances
 from resolvers.service_observation import observe
 from resolvers.target_instances import TargetInstances
 
-ROUND_SECONDS = 1.0
-# In between, only services that are not yet what they should be are looked at.
-FULL_ROUND = 30
+RETRY_SECONDS = 1.0
 LEASE_SECONDS = 10.0
 logger = structlog.get_logger()
 
@@ -79,12 +77,12 @@ class Reconciler:
             DeploymentType.EDGE: EdgeKeeper(installation),
         }
         self._steps: dict[UUID, Step] = {}
-        self._passed_over: set[UUID] = set()
+        self._agenda = Agenda(self._pool)
 
     async def run(self) -> None:
         """Reconcile until cancelled. Waits for the lease where another holder has it."""
         while not await lease.take(self._pool, self._engine.name, self._holder, LEASE_SECONDS):
-            await asyncio.sleep(ROUND_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
         try:
             await self._open()
             async with asyncio.TaskGroup() as group:
@@ -155,37 +153,37 @@ class Reconciler:
                 raise LeaseLost(self._engine.name)
 
     async def _rounds(self, group: asyncio.TaskGroup) -> None:
-        with self._listener.subscription("modelyard_service") as asked:
+        with self._listener.subscription("modelyard_service") as notified:
             changed = group.create_task(self._engine.changed())
-            asked.set()
-            for number in itertools.count():
-                is_full = asked.is_set() or changed.done() or number % FULL_ROUND == 0
-                asked.clear()
+            while True:
                 if changed.done():
                     changed = group.create_task(self._engine.changed())
                 try:
-                    await self._round(group, is_full=is_full)
+                    await self._round(group, notified.take())
                 except Exception as error:  # a round that fails must not take what runs down with it
                     logger.warning("services were not reconciled", error=repr(error), exc_info=True)
-                    await asyncio.sleep(ROUND_SECONDS)
-                    asked.set()
+                    self._agenda.doubt()
+                    await asyncio.sleep(RETRY_SECONDS)
                 for instance in self._instances.dismissed():
                     group.create_task(self._instances.drain(instance))
                 for drive in self._batches.begun():
                     group.create_task(drive.run())
-                heard = group.create_task(asked.wait())
-                await asyncio.wait({heard, changed}, timeout=ROUND_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                heard = group.create_task(notified.wait())
+                seconds = self._agenda.seconds_left()
+                await asyncio.wait({heard, changed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
                 heard.cancel()
 
-    async def _round(self, group: asyncio.TaskGroup, *, is_full: bool) -> None:
+    async def _round(self, group: asyncio.TaskGroup, heard: Collection[str] | None) -> None:
+        """`heard` are the ids of services that changed; None where some may have been missed."""
         # Before the engine is asked: a step that ends after that has changed what the engine said.
         self._steps = {key: step for key, step in self._steps.items() if not step.task.done()}
+        scope = self._agenda.scope(is_deaf=heard is None)
         statuses = await self._instances.statuses()
-        await self._instances.log.collect(list(statuses))
-        passed_over, self._passed_over = self._passed_over, set()
-        for row in await service.reconciled(self._pool):
-            if row["status"] == row["desired_state"] and not is_full and row["id"] not in passed_over:
-                continue
+        changed = self._agenda.changed(statuses)
+        # Before it is said to be ready, what an instance printed until then.
+        told = changed & statuses.keys() if scope is Scope.NONE else statuses.keys()
+        await self._instances.log.collect(list(told))
+        for row in await self._agenda.rows(scope, heard or (), changed, self._steps.keys()):
             if DeploymentType(row["deployment_type"]) not in self._keepers:
                 continue
             step = self._steps.get(row["id"])
@@ -193,7 +191,7 @@ class Reconciler:
                 task = group.create_task(self._reconcile(row, statuses))
                 self._steps[row["id"]] = Step(row["desired_state"], task)
                 continue
-            self._passed_over.add(row["id"])
+            self._agenda.postpone(row["id"])
             if step.is_superseded_by(row["desired_state"]):
                 step.task.cancel()
 
@@ -207,7 +205,8 @@ class Reconciler:
                 await keeper.rest(row)
         except Exception:
             logger.exception("service was not reconciled", service_id=str(row["id"]))
-            await asyncio.sleep(ROUND_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
+            self._agenda.postpone(row["id"])
 
 
 class LeaseLost(Exception):

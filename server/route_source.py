@@ -1,6 +1,5 @@
 """The routes to services and what their versions declare, as the rows say."""
 
-import asyncio
 from collections.abc import Sequence
 from itertools import groupby
 from uuid import UUID
@@ -10,6 +9,7 @@ from graphql import GraphQLError
 
 from db import model_version, service
 from db.connection import Pool
+from db.listener import Subscription
 from gql.identifier import Prefix, decode, encode
 from server.declared_api import Api
 from server.route import Instance, Route, Target
@@ -17,11 +17,11 @@ from server.service_policy import Policy
 
 
 class StoredRoutes:
-    """`asked` is set whenever something about services may have changed."""
+    """`heard` is told whenever something about services may have changed."""
 
-    def __init__(self, pool: Pool, asked: asyncio.Event) -> None:
+    def __init__(self, pool: Pool, heard: Subscription) -> None:
         self._pool = pool
-        self._asked = asked
+        self._heard = heard
 
     async def routes(self) -> Sequence[Route]:
         return _routes(await service.routes(self._pool))
@@ -35,8 +35,8 @@ class StoredRoutes:
         return found[0] if found else None
 
     async def changed(self) -> None:
-        await self._asked.wait()
-        self._asked.clear()
+        await self._heard.wait()
+        self._heard.take()
 
 
 class StoredApis:
@@ -55,12 +55,12 @@ def _routes(rows: Sequence[Record]) -> list[Route]:
 
 
 def _route(key: UUID, rows: Sequence[Record]) -> Route:
-    targets = groupby(rows, key=lambda row: (row["model_version_id"], row["weight"]))
+    targets = groupby(rows, key=lambda row: (row["model_version_id"], row["version"], row["weight"]))
     return Route(
         service_id=encode(Prefix.SERVICE, key),
         workspace_id=rows[0]["workspace_id"],
         status=rows[0]["status"],
-        targets=tuple(_target(version_id, weight, list(group)) for (version_id, weight), group in targets),
+        targets=tuple(_target(*version, list(group)) for version, group in targets),
         name=rows[0]["name"],
         policy=_policy(rows[0]),
     )
@@ -77,7 +77,7 @@ def _policy(row: Record) -> Policy:
     )
 
 
-def _target(version_id: UUID, weight: int, rows: Sequence[Record]) -> Target:
+def _target(version_id: UUID, version: str, weight: int, rows: Sequence[Record]) -> Target:
     ready = [row for row in rows if row["instance_id"] is not None and row["address"] is not None]
     instances = tuple(Instance(str(row["instance_id"]), row["address"]) for row in ready)
-    return Target(encode(Prefix.MODEL_VERSION, version_id), weight, instances)
+    return Target(encode(Prefix.MODEL_VERSION, version_id), version, weight, instances)
