@@ -14,7 +14,7 @@ if __name__ == "__main__":
     if HERE.is_dir():
         from edge.process import main
 
-        sys.exit(main(sys.argv[1:]))
+        main(sys.argv[1:])
     else:
         from edge.unpacking import go_on_unpacked
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from edge.kept_file import read_json, write_json
@@ -25,6 +25,7 @@ class PackageStore:
 
     folder: Path
     link: ServerLink
+    fetching: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def lay_out(self, version_id: str) -> Path:
         """The folder with a version's files, every one of them verified now.
@@ -34,9 +35,11 @@ class PackageStore:
         place = self.folder / version_id
         kept = await asyncio.to_thread(_kept_list, place)
         if kept is None or not await asyncio.to_thread(_is_whole, kept, place / PACKAGE):
-            files = await self.link.files(version_id)
-            await asyncio.to_thread(_keep_list, place, files)
-            await self._fetch(await asyncio.to_thread(_missing, files, place / PACKAGE), place)
+            # Two services of one version wait for the same files.
+            async with self.fetching.setdefault(version_id, asyncio.Lock()):
+                files = await self.link.files(version_id)
+                await asyncio.to_thread(_keep_list, place, files)
+                await self._fetch(await asyncio.to_thread(_missing, files, place / PACKAGE), place)
         return place / PACKAGE
 
     def forget_others(self, needed: Collection[str]) -> None:

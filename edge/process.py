@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from edge import agent_lock
 from edge.agent import Agent
@@ -17,23 +19,25 @@ from engines.package_source import PackageSource
 RUNTIME = Path(__file__).parent.parent / "runtime"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run until a signal; the process's exit code."""
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Run until a signal, then end the process."""
     options = read_options(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     agent_lock.take(options.data)
     keep(options)
-    with suppress(asyncio.CancelledError):
-        asyncio.run(_run(options))
-    return 0
+    asyncio.run(_run(options))
 
 
-async def _run(options: Options) -> None:
+async def _run(options: Options) -> NoReturn:
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    await Agent(options, _engine(options)).run()
+    with suppress(asyncio.CancelledError):
+        await Agent(options, _engine(options)).run()
+    # Nothing waits for a thread that downloads, or hangs: the next start goes on with what there is.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _engine(options: Options) -> LocalEngine:

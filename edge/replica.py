@@ -12,13 +12,12 @@ from edge.package_store import ArtifactDrift, PackageStore
 from edge.server_link import ServerUnreachable, TokenRefused
 from edge.service_log import ServiceLog
 from engines.engine import Engine, EngineError, InstanceState, InstanceStatus
+from engines.restart_wait import SETTLED_SECONDS, restart_wait_seconds
 
 GRACE_SECONDS = 10.0
-FIRST_BACKOFF_SECONDS = 1.0
-LONGEST_BACKOFF_SECONDS = 300.0
-# An instance that served this long before it ended is no crash loop: its next start waits the least.
-SETTLED_SECONDS = 60.0
-SHOWN_LOG_LINES = 5
+SHOWN_LENGTH = 500
+# How the runtime tells of an instance's life, among the lines that the package prints.
+EVENT, STATED_FAILURE = '{"event": ', '"start_failed"'
 FAILURES = (EngineError, ArtifactDrift, ServerUnreachable, TokenRefused, OSError)
 
 
@@ -159,12 +158,19 @@ class Replica:
 
     def _fail(self, reason: str) -> None:
         self.reason = reason
-        seconds = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(self.attempts, 16))
         self.attempts += 1
+        seconds = restart_wait_seconds(self.attempts)
         self.next_attempt = time.monotonic() + seconds
         self.workshop.log(f"{self.desired.service_name}: {reason} It is tried again in {seconds:g} s.")
 
 
 def _reason(status: InstanceStatus) -> str:
-    reason = status.reason or f"The instance ended with exit code {status.exit_code}."
-    return "\n".join([reason, *status.last_log[-SHOWN_LOG_LINES:]])
+    """Why it ended, and its last line; what it printed beside is in the service's logs."""
+    reason = (status.reason or f"The instance ended with exit code {status.exit_code}.")[:SHOWN_LENGTH]
+    # What it said of its failure itself is the reason already.
+    if any(STATED_FAILURE in line for line in status.last_log):
+        return f"{reason.removesuffix('.')}. What it printed is in the service's logs."
+    printed = [line.strip() for line in status.last_log if line.strip() and not line.startswith(EVENT)]
+    if not printed:
+        return reason
+    return f"{reason} Its last line is: {printed[-1][:SHOWN_LENGTH]} (the others are in the service's logs)."

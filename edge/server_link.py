@@ -1,8 +1,10 @@
 """Speaks with the server: reports, asks, and fetches files; with the standard library alone, in threads."""
 
 import asyncio
+import fcntl
 import http.client
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -78,7 +80,9 @@ class ServerLink:
 
 def _download(file: RemoteFile, place: Path) -> None:
     with place.open("ab") as target:
-        if target.tell() > file.size_bytes:
+        # Who began it before and no longer waits for it may be at it still.
+        fcntl.flock(target, fcntl.LOCK_EX)
+        if target.seek(0, os.SEEK_END) > file.size_bytes:
             target.truncate(0)
         start = target.tell()
         if start == file.size_bytes:

@@ -10,6 +10,8 @@ CHUNK_BYTES = 64 * 1024
 CONNECTIONS = 512
 # How long an instance may take for the rest of its answer once a client has said everything it will say.
 LISTENING_SECONDS = 60.0
+# After which silence what it was told then is the whole answer: an instance keeps the connection for a next question.
+QUIET_SECONDS = 2.0
 LEAVE_SECONDS = 2.0
 # How long a client may take for its first head: until then it has a connection that somebody else may need.
 HEAD_SECONDS = 15.0
@@ -95,16 +97,19 @@ class Turns:
     def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
         self._deadline = deadline
         self._seconds = seconds
-        self._is_asking = False
+        self.is_asking = False
+        # How many pieces of answers there were.
+        self.answered = 0
         self.note_question()
 
     def note_question(self) -> None:
-        if not self._is_asking:
-            self._is_asking = True
+        if not self.is_asking:
+            self.is_asking = True
             self._prolong()
 
     def note_answer(self) -> None:
-        self._is_asking = False
+        self.is_asking = False
+        self.answered += 1
         self._prolong()
 
     def _prolong(self) -> None:
@@ -127,12 +132,15 @@ async def open_free(port: ServicePort, wanted: int, taken: Collection[int]) -> N
 
 
 async def _read_head(reader: asyncio.StreamReader) -> bytes:
-    """What a client says up to the end of its first head, and maybe more; an instance judges a head that is none."""
+    """What a client says up to the end of its first head, and maybe more; an instance judges one that is too long.
+
+    Nothing where the client ends before its head does: it asks for nothing.
+    """
     head = b""
     while len(head) < CHUNK_BYTES and not any(end in head for end in HEAD_ENDS):
         chunk = await reader.read(CHUNK_BYTES)
         if not chunk:
-            break
+            return b""
         head += chunk
     return head
 
@@ -149,8 +157,9 @@ async def _pass_through(
     try:
         await asyncio.wait({asking, answering}, return_when=asyncio.FIRST_COMPLETED)
         if not answering.done() and asking.exception() is None:
-            # Whoever has said everything still listens; told of that, the instance would break its answer off.
-            await asyncio.wait({answering}, timeout=LISTENING_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LISTENING_SECONDS):
+                    await _hear_out(turns, answering, client_writer)
         elif not asking.done() and answering.exception() is None:
             asking.cancel()
             await asyncio.wait({asking})
@@ -159,6 +168,19 @@ async def _pass_through(
         for task in (asking, answering):
             task.cancel()
         await asyncio.gather(asking, answering, return_exceptions=True)
+
+
+async def _hear_out(turns: Turns, answering: "asyncio.Task[None]", client_writer: asyncio.StreamWriter) -> None:
+    """Whoever has said everything still listens; told of that, the instance would break its answer off.
+
+    Most of them are gone, which only shows where there is more to tell them: so it ends when the answer does.
+    """
+    while not answering.done():
+        answered = turns.answered
+        await asyncio.wait({answering}, timeout=QUIET_SECONDS)
+        has_taken_all = client_writer.transport.get_write_buffer_size() == 0
+        if not turns.is_asking and turns.answered == answered and has_taken_all:
+            return
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[], None]) -> None:

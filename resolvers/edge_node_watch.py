@@ -1,6 +1,7 @@
-"""Notices nodes that are no longer heard of. Any number of workers may: each silence is told once."""
+"""Notices nodes that are no longer heard of. Any number of processes may: each silence is told once."""
 
 import asyncio
+import time
 from uuid import UUID
 
 from asyncpg import Record
@@ -17,14 +18,25 @@ LONGEST_PAUSE_SECONDS = 5.0
 async def keep_watching(installation: Installation) -> None:
     """Look, until cancelled, often enough that a silence is noticed soon after it is one.
 
-    Not before nodes had the time to be heard of: while this server or its database was away, none could be.
+    For processes that nodes report to; and not before nodes had the time to do so: while this process or its database
+    was away, or stood still, none might be able to.
     """
     lost_seconds = installation.rules.edge_node_lost_seconds
-    await asyncio.sleep(lost_seconds)
     pause = min(LONGEST_PAUSE_SECONDS, lost_seconds / ROUNDS_PER_SILENCE)
+    present_since = awake_at = _now()
     while True:
-        await look(installation)
         await asyncio.sleep(pause)
+        stood_still = _now() - awake_at > pause + lost_seconds / 2
+        awake_at = _now()
+        if stood_still:
+            present_since = awake_at
+        if awake_at - present_since >= lost_seconds:
+            await look(installation)
+
+
+def _now() -> float:
+    """Seconds that go on while the host is asleep."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 async def look(installation: Installation) -> None:

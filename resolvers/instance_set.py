@@ -7,12 +7,9 @@ from datetime import datetime, timedelta
 from asyncpg import Record
 
 from db.service import Observation
+from engines.restart_wait import SETTLED_SECONDS, restart_wait_seconds
 from resolvers.service import ServiceStatus
 
-FIRST_BACKOFF_SECONDS = 1.0
-LONGEST_BACKOFF_SECONDS = 300.0
-# An instance that served this long before it ended is no crash loop: its next start waits the least.
-SETTLED_SECONDS = 60.0
 # The state of an instance that no engine knows yet: it waits for its place.
 PENDING = "PENDING"
 # It has its place, and waits for its target's environment and files.
@@ -105,5 +102,4 @@ def next_attempt(row: Record, now: datetime) -> tuple[int, datetime]:
     """The count of the start after one that ended, and when it may be: the wait doubles, up to five minutes."""
     has_settled = row["ready_at"] is not None and (now - row["ready_at"]).total_seconds() >= SETTLED_SECONDS
     attempts = 1 if has_settled else row["attempts"]
-    seconds = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(attempts - 1, 16))
-    return attempts + 1, now + timedelta(seconds=seconds)
+    return attempts + 1, now + timedelta(seconds=restart_wait_seconds(attempts))

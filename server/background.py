@@ -9,7 +9,6 @@ import structlog
 from db.listener import Listener
 from resolvers.auto_stop import keep_stopping
 from resolvers.clean_up import keep_cleaning_up
-from resolvers.edge_node_watch import keep_watching
 from resolvers.installation import Installation
 from resolvers.reconciler import Reconciler
 from server.engine_owner import owned
@@ -46,5 +45,4 @@ async def work(settings: Settings, installation: Installation, listener: Listene
         group.create_task(kept_running("worker", take_operations))
         group.create_task(kept_running("reconciler", reconcile))
         group.create_task(kept_running("tidying", lambda: keep_cleaning_up(installation)))
-        group.create_task(kept_running("edge nodes", lambda: keep_watching(installation)))
         group.create_task(kept_running("auto-stop", lambda: keep_stopping(installation)))

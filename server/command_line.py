@@ -77,7 +77,7 @@ def edge_agent(context: typer.Context) -> None:
     """Run another server's edge services on this machine; `edge-agent --help` lists its options."""
     from edge.process import main as run_agent
 
-    raise typer.Exit(run_agent(context.args))
+    run_agent(context.args)
 
 
 @app.command()

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import uvicorn
 import uvloop
@@ -18,6 +19,7 @@ from db.listener import Listener
 from gql import mapping_check
 from gql.schema import Schema, build_schema
 from resolvers import workspace
+from resolvers.edge_node_watch import keep_watching
 from resolvers.installation import Installation
 from server.app import ApiParts, Parts, build_app, build_gateway_app, limits_of, predictions_url
 from server.background import kept_running
@@ -81,27 +83,37 @@ async def _serve(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[ASGIApp]:
+async def running(settings: Settings, schema: Schema | None = None) -> AsyncIterator[ASGIApp]:
     """The API's application with everything behind it at work, for whoever serves it. Raises StartFailure."""
-    async with assembled(settings) as parts:
+    async with assembled(settings, schema) as parts:
         yield build_app(parts)
 
 
 @asynccontextmanager
-async def assembled(settings: Settings) -> AsyncIterator[ApiParts]:
-    """What the API's application is made of, at work. Raises StartFailure and DatabaseFailure."""
+async def assembled(settings: Settings, schema: Schema | None = None) -> AsyncIterator[ApiParts]:
+    """What the API's application is made of, at work. Raises StartFailure and DatabaseFailure.
+
+    Whoever gives the schema answers for it: it has the settings' limits, and the database has what it reads.
+    """
     has_worker = settings.worker is Placement.EMBEDDED
     async with _foundation(settings, dies_with_server=has_worker) as base:
-        schema = build_schema(limits_of(settings), plans=settings.plans)
-        if settings.database_statement_cache_size:
-            await _check_mapping(base.installation, schema)
+        schema = schema or await _checked_schema(settings, base.installation)
         setting = settings.token.get_secret_value() if settings.token else None
         default = None if setting else default_token(settings.data_dir)
         await workspace.settle(base.installation.pool, setting=setting, default=default)
         async with _gateway(base) as parts, AsyncExitStack() as stack:
+            watch = kept_running("edge nodes", partial(keep_watching, base.installation))
+            await stack.enter_async_context(_beside(watch))
             if has_worker:
                 await stack.enter_async_context(_beside(do_work(settings, base.installation, base.listener)))
             yield ApiParts(parts.settings, parts.installation, parts.gateway, parts.registry, schema)
+
+
+async def _checked_schema(settings: Settings, installation: Installation) -> Schema:
+    schema = build_schema(limits_of(settings), plans=settings.plans)
+    if settings.database_statement_cache_size:
+        await _check_mapping(installation, schema)
+    return schema
 
 
 async def _check_mapping(installation: Installation, schema: Schema) -> None:
@@ -152,9 +164,9 @@ async def _gateway(base: Foundation) -> AsyncIterator[Parts]:
     pool = base.installation.pool
     minutes = MinuteTallies(StoredMinutes(pool))
     metrics = PredictionMetrics(registry, minutes=minutes)
-    with base.listener.subscription("modelyard_service") as asked:
+    with base.listener.subscription("modelyard_service") as heard:
         gateway = Gateway(
-            StoredRoutes(pool, asked),
+            StoredRoutes(pool, heard),
             TokenSignIn(pool),
             metrics=metrics,
             apis=StoredApis(pool),

@@ -14,6 +14,7 @@ import pytest
 from db.connection import Pool
 from tests.api import Api, RunningServer, free_port, running_server, wait_for
 from tests.edge_nodes import AgentProcess, agent, deploy_edge, edge_service, edge_service_in, node_in, on_node, register
+from tests.plain_http import NO_TLS
 from tests.server_process import nothing_left
 from tests.services import act, import_version, is_gone, package
 
@@ -36,7 +37,7 @@ async def nodes(api: Api, folder: Path, environments: Path, *names: str) -> Asyn
 
 
 async def ask(address: str, body: object = 1) -> Any:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=NO_TLS) as client:
         response = await client.post(address, json=body, timeout=20)
     assert response.status_code == 200, response.text
     return response.json()

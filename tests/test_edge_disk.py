@@ -1,12 +1,20 @@
-"""An agent's own files: the lock of its data directory, and a disk on which nothing can be written."""
+"""An agent's own files: the lock of its data directory, what it fetches, and a disk on which nothing can be written."""
 
+import asyncio
+import hashlib
+import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from edge import agent_lock
 from edge.options import Options, keep, read_options
+from edge.package_store import PackageStore
+from edge.server_link import RemoteFile, ServerLink
 from edge.unpacking import unpacked
 from server.edge_agent_file import archive
 from tests.api import Api
@@ -57,3 +65,37 @@ def test_a_newer_agent_leaves_the_folder_of_one_that_runs(tmp_path: Path) -> Non
     os.close(lock)
     unpacked(file, running.parent)
     assert not running.is_dir()
+
+
+@asynccontextmanager
+async def giving(content: bytes) -> AsyncIterator[ServerLink]:
+    """A server with one version of one file, whatever is asked for."""
+
+    async def give(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = json.dumps({"files": [asdict(listed)]}).encode() if b"/edge/" in head else content
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(give, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        listed = RemoteFile("model.m", len(content), hashlib.sha256(content).hexdigest(), f"{url}/model.m")
+        yield ServerLink(url, "x")
+
+
+async def test_a_file_that_is_fetched_by_one_who_is_no_longer_waited_for_is_there_once(tmp_path: Path) -> None:
+    content = os.urandom(3 * 1024 * 1024)
+    async with giving(content) as link:
+        (file,) = await link.files("1")
+        await asyncio.gather(*(link.download(file, tmp_path / "arriving") for _ in range(2)))
+    assert (tmp_path / "arriving").read_bytes() == content
+
+
+async def test_two_services_of_a_version_wait_for_the_same_files(tmp_path: Path) -> None:
+    content = os.urandom(3 * 1024 * 1024)
+    async with giving(content) as link:
+        store = PackageStore(tmp_path, link)
+        laid_out = await asyncio.gather(*(store.lay_out("1") for _ in range(3)))
+    assert {(package / "model.m").read_bytes() for package in laid_out} == {content}

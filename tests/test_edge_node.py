@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+import time
 from typing import Any
 
 import pytest
@@ -8,10 +9,14 @@ from db.connection import Pool
 from resolvers import edge_node_watch
 from resolvers.edge_sync import REASON_LENGTH
 from server.build import installation as build_installation
-from tests.api import TOKEN, Api, RunningServer, running_server
+from server.settings import Placement
+from tests.api import TOKEN, Api, RunningServer, running_server, wait_for
 from tests.edge_nodes import Node, node_in, node_of, post, register, report, sync
+from tests.server_process import Checkout
 
 NAMES = "query { edgeNodes(orderBy: {field: NAME, direction: ASC}) { totalCount nodes { name status } } }"
+LAST_LOST_AT = "SELECT max(occurred_at) FROM event WHERE kind = 'EDGE_NODE_DISAPPEARED'"
+NONE_UNDER_WAY = "SELECT NOT EXISTS (SELECT FROM operation WHERE state IN ('QUEUED', 'RUNNING'))"
 
 
 async def events_of(api: Api, node: Node) -> list[str]:
@@ -195,6 +200,50 @@ async def test_a_node_is_not_taken_for_silent_because_the_server_was_away(
         await sync(api, node)
         assert await events_of(api, node) == ["EDGE_NODE_REGISTERED", "EDGE_NODE_CONNECTED"]
         # That it watches all the same.
+        await node_in(api, "gate", "UNCONNECTED")
+
+
+async def test_a_node_is_not_taken_for_silent_because_the_server_stood_still(
+    pool: Pool, database_url: str, data_dir: Any
+) -> None:
+    async with running_server(pool, database_url, data_dir, edge_node_lost_seconds=1.0) as server:
+        api = server.client()
+        node = await register(api, "gate")
+        await sync(api, node)
+        # From now on it watches.
+        await node_in(api, "gate", "UNCONNECTED")
+        await sync(api, node)
+        # The server runs in this process: nothing of it goes on meanwhile.
+        time.sleep(2.0)  # noqa: ASYNC251
+        resumed_at = await pool.fetchval("SELECT clock_timestamp()")
+        await node_in(api, "gate", "UNCONNECTED")
+        lost_at = await pool.fetchval(LAST_LOST_AT)
+        assert (lost_at - resumed_at).total_seconds() > 0.8
+
+
+async def test_a_worker_does_not_judge_nodes_that_could_reach_no_server(
+    pool: Pool, database_url: str, data_dir: Any
+) -> None:
+    settings = {"DATABASE_URL": database_url, "MODELYARD_TOKEN": TOKEN, "MODELYARD_EDGE_NODE_LOST_SECONDS": "0.1"}
+    async with running_server(pool, database_url, data_dir, worker=Placement.NONE) as server:
+        api = server.client()
+        node = await register(api, "gate")
+        await sync(api, node)
+        await pool.execute("UPDATE edge_node SET last_seen_at = now() - interval '2 hours'")
+        with Checkout(data_dir, settings).process("worker"):
+            # Twice, so that whatever else it does had its turn.
+            for _ in range(2):
+                await api.mutate("cleanUp", "operation { id }")
+                await wait_for(lambda: pool.fetchval(NONE_UNDER_WAY), within_seconds=90)
+            await sync(api, node)
+            assert await events_of(api, node) == ["EDGE_NODE_REGISTERED", "EDGE_NODE_CONNECTED"]
+
+
+async def test_a_server_without_a_worker_notices_a_silence(pool: Pool, database_url: str, data_dir: Any) -> None:
+    settings: dict[str, Any] = {"worker": Placement.NONE, "edge_node_lost_seconds": 1.0}
+    async with running_server(pool, database_url, data_dir, **settings) as server:
+        api = server.client()
+        await sync(api, await register(api, "gate"))
         await node_in(api, "gate", "UNCONNECTED")
 
 

@@ -11,6 +11,7 @@ import pytest
 from edge import service_port
 from edge.service_port import ServicePort
 from tests.api import free_port
+from tests.plain_http import NO_TLS
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -80,7 +81,7 @@ async def test_nor_does_one_that_does_not_finish_a_later_head_or_that_takes_no_a
 
 
 async def test_whoever_is_refused_is_told_nothing_of_the_package() -> None:
-    async with opened(None) as port, httpx.AsyncClient() as client:
+    async with opened(None) as port, httpx.AsyncClient(verify=NO_TLS) as client:
         answer = await client.get(f"http://127.0.0.1:{port.port}/")
     assert answer.status_code == 503
     assert answer.json() == {"code": "SERVICE_NOT_RUNNING", "message": "The service is not ready."}
