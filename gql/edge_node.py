@@ -7,6 +7,7 @@ from uuid import UUID
 
 import strawberry
 
+from engines.engine import IsolationLevel
 from gql.audit_event import AuditEvent
 from gql.connection import Connection
 from gql.context import Context, Info
@@ -56,7 +57,9 @@ class EdgeNode(Node):
     architecture: str | None = strawberry.field(description="What processors it has, such as x86_64.")
     runtime: str | None = strawberry.field(description="The interpreter that its agent has, such as python3.11.")
     agent_version: str | None = strawberry.field(description="Which agent it runs.")
-    isolation: str | None = strawberry.field(description="How far it keeps package code from the rest of the machine.")
+    isolation: IsolationLevel | None = strawberry.field(
+        description="How far it keeps package code from the rest of the machine."
+    )
     cpu_count: float | None = strawberry.field(description="How many processors it has.")
     memory_bytes: BigInt | None = strawberry.field(description="How much memory it has.")
     revision: int = strawberry.field(description="Counts its changes.")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import strawberry
 
+from engines.engine import IsolationLevel
 from gql.audit_event import AuditEvent, AuditEventFilter
 from gql.background_operation import BackgroundOperation
 from gql.connection import Connection
@@ -62,6 +63,10 @@ class Service(Node):
         description="The share of the wanted instances that are ready, from 0 to 1."
     )
     desired_state: ServiceDesiredState = strawberry.field(description="What it is to be.")
+    isolation: IsolationLevel | None = strawberry.field(
+        description="How far its code is kept from the machine that it runs on: the weakest level of its instances "
+        "that are ready or starting, at the edge of the nodes where they are. Null: nothing of it runs."
+    )
     revision: int = strawberry.field(description="Counts what was asked of it.")
     created_at: datetime = strawberry.field(description="When it was first deployed.")
     created_by: str | None = strawberry.field(description="The token that deployed it.")

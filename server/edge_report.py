@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from db.edge_deployment import LogLine, Report
 from db.edge_node import Sighting
+from engines.engine import IsolationLevel
 from resolvers.edge_sync import Log, NodeReport
 
 Short = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
@@ -47,7 +48,7 @@ class EdgeReport(BaseModel):
     agent_version: Short
     architecture: Short
     runtime: Short
-    isolation: Short | None
+    isolation: IsolationLevel | None
     cpu_count: Count
     memory_bytes: Bytes
     failure: str | None

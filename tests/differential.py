@@ -132,7 +132,7 @@ class Comparison:
             report.differences.append(await least_difference(self._planning, self._alone, attempt))
         report.clean += not alone.is_refused
         found = Difference(attempt, planned, alone)
-        if self._stage.leaks(workspace, planned):
+        if self._stage.leaks(workspace, case, planned):
             report.leaks.append(found)
         if alone.is_failure and workspace is not self._stage.broken:
             report.failures.append(found)

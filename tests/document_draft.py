@@ -40,7 +40,7 @@ INTROSPECTION = (
 )
 
 # Of fields that show the present minute two answers in a row may differ.
-OF_THE_MOMENT = frozenset({("ServiceMetrics", "series")})
+OF_THE_MOMENT = frozenset({("ServiceMetrics", "series"), ("MetricsPoint", "startedAt")})
 
 Composite: TypeAlias = GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType
 
@@ -105,8 +105,9 @@ class Draft:
         return f"{{ {' '.join(parts)} }}"
 
     def _names(self, kind: GraphQLObjectType | GraphQLInterfaceType, depth: int) -> list[str]:
-        leaves = [name for name, found in kind.fields.items() if is_leaf_type(get_named_type(found.type))]
-        trees = [name for name in kind.fields if name not in leaves and (kind.name, name) not in OF_THE_MOMENT]
+        steady = [name for name in kind.fields if (kind.name, name) not in OF_THE_MOMENT]
+        leaves = [name for name in steady if is_leaf_type(get_named_type(kind.fields[name].type))]
+        trees = [name for name in steady if name not in leaves]
         # A list's page is asked for its nodes more often than for its size.
         trees += [name for name in trees if name in ("edges", "node", "nodes")] * 2
         self.picker.shuffle(trees)

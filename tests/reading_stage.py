@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from graphql import GraphQLError, GraphQLSchema
+from graphql import FieldNode, GraphQLError, GraphQLSchema, Visitor, parse, print_ast, visit
 from pydantic import SecretStr
 from strawberry.types import ExecutionResult
 from structlog.testing import capture_logs
@@ -18,16 +18,18 @@ from db.connection import Pool
 from gql.context import Context
 from gql.federation import Keys
 from gql.limits import Limits
-from gql.schema import Schema, build_schema
+from gql.schema import Schema
 from resolvers.installation import Installation
 from resolvers.prediction import Predictor
 from server.build import installation
 from server.database import reading_pool
 from server.settings import Settings
+from tests.api import shared_schema
 from tests.rich_data import RichWorkspace, fill
 
 POSITION = re.compile(r"(?<=\"), \d+(?=[,\]])")
 PUBLIC_URL = "http://modelyard.test:8080"
+REPEATING = frozenset({"previewImport", "planDeployment"})
 WIDE = Limits(
     depth=60,
     aliases=100_000,
@@ -84,13 +86,30 @@ class Stage:
     theirs: RichWorkspace
     broken: RichWorkspace
 
-    def leaks(self, workspace: RichWorkspace, answer: Answer) -> bool:
-        """Whether an answer to one workspace holds a text or an id of another; its errors may repeat what was asked."""
+    def leaks(self, workspace: RichWorkspace, case: Case, answer: Answer) -> bool:
+        """Whether an answer to one workspace holds a text or an id of another.
+
+        Its errors may repeat what was asked, and so may what a preview or a plan says of its input.
+        """
         others = [other for other in (self.ours, self.theirs, self.broken) if other is not workspace]
-        return any(secret in (answer.data or "") for other in others for secret in other.secrets)
+        secrets = [secret for other in others for secret in other.secrets if secret in (answer.data or "")]
+        return bool(secrets) and any(secret not in _repeated(case) for secret in secrets)
 
     def context(self, workspace: RichWorkspace, limits: Limits) -> Context:
         return Context(self.installation, workspace.caller, _no_predictor(), f"{PUBLIC_URL}/v1/infers", limits)
+
+
+def _repeated(case: Case) -> str:
+    """The inputs of those roots of an operation that tell what is wrong with them."""
+    found: list[str] = []
+
+    class Inputs(Visitor):
+        def enter_field(self, node: FieldNode, *_: object) -> None:
+            if node.name.value in REPEATING:
+                found.extend(map(print_ast, node.arguments or ()))
+
+    visit(parse(case.document), Inputs())
+    return "".join([*found, *map(str, case.variables.values())] if found else found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +181,8 @@ async def open_stage(pool: Pool, database_url: str, data_dir: Path) -> AsyncIter
 def executors(stage: Stage, limits: Limits) -> tuple[Executor, Executor]:
     """With plans, and without."""
     return (
-        Executor(build_schema(limits), stage, limits),
-        Executor(build_schema(limits, plans=False), stage, limits),
+        Executor(shared_schema(limits), stage, limits),
+        Executor(shared_schema(limits, plans=False), stage, limits),
     )
 
 

@@ -18,6 +18,7 @@ async def write_edge(writer: Writer) -> None:
                 "status": status,
                 "status_message": writer.text(number) if status == "FAILED" else None,
                 "runtime": None if status == "REGISTERED" else "python3.11",
+                "isolation": ("USER", "BUBBLEWRAP", None, "NONE")[number % 4],
                 "cpu_count": None if status == "REGISTERED" else number + 0.5,
                 "memory_bytes": None if status == "REGISTERED" else 2**33 + number,
                 "last_seen_at": None if status == "REGISTERED" else moment(number),

@@ -17,7 +17,7 @@ from tests.services import ask, deploy, import_version, package, running, target
 
 LEVELS = ("bubblewrap", "user", "none")
 ENGINE = "{ modelyard { engine { isolation isolationNote } } }"
-INSTANCES = "... on RealTimeService { targets { instances { isolation } } }"
+ISOLATION = "isolation ... on RealTimeService { targets { instances { isolation } } }"
 HOSTILE = """
 import socket
 import sys
@@ -120,8 +120,9 @@ async def test_what_a_hostile_package_reaches(
         service = await running(api, "hostile", hostile)
         found = await ask(api, service, reach(data_dir, listening, other_package))
         note = (await api.ask(ENGINE))["modelyard"]["engine"]["isolationNote"]
-        (shown,) = (await api.service("hostile", INSTANCES))["targets"][0]["instances"]
-    assert shown["isolation"] == isolation.upper()
+        shown = await api.service("hostile", ISOLATION)
+        (instance,) = shown["targets"][0]["instances"]
+    assert shown["isolation"] == instance["isolation"] == isolation.upper()
     check_environment(found["environment"])
     if isolation == "none":
         check_nothing_is_promised(found, note)

@@ -51,7 +51,7 @@ class World:
         """What both executors answer to the owner: nothing of anybody else."""
         planned, alone = [await executor.answer(case, self.stage.ours) for executor in (self.planning, self.alone)]
         for answer in (planned, alone):
-            assert not self.stage.leaks(self.stage.ours, answer), (case, answer)
+            assert not self.stage.leaks(self.stage.ours, case, answer), (case, answer)
         if not planned.agrees(alone):
             attempt = Attempt("", 0, self.stage.ours, case)
             pytest.fail(str(await least_difference(self.planning, self.alone, attempt)))
