@@ -90,6 +90,25 @@ def test_a_model_that_does_not_load_ends_with_3_and_says_why(
     assert message in event["message"]
 
 
+def test_code_that_leaves_predicting_to_its_base_class_is_not_ready_without_the_model(
+    package: Path, start: Start
+) -> None:
+    (package / "model.m").write_bytes(b"not a model")
+    write_code(
+        package,
+        """
+        from model_service.python_model_service import XgSklServingBaseService
+        class Service(XgSklServingBaseService):
+            def _postprocess(self, data):
+                return list(data)
+        """,
+    )
+    instance = start("model.m", engine="SCIKIT_LEARN", ready=False)
+    assert instance.process.wait(DEADLINE_SECONDS) == 3
+    event = json.loads(instance.log().splitlines()[-1])
+    assert (event["event"], event["code"]) == ("start_failed", "SERVICE_NOT_CONSTRUCTED")
+
+
 def test_unusable_apis_and_sockets_are_named(package: Path, start: Start) -> None:
     write_code(package, PASS_THROUGH)
     (package.parent / "apis.json").write_text("7")

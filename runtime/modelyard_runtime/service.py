@@ -50,9 +50,7 @@ def _default_service(settings: Settings) -> SingleNodeService:
     with _failing_as(StartErrorCode.MODEL_NOT_LOADED, f"{name} could not be loaded"):
         match settings.engine:
             case "SCIKIT_LEARN" | "XGBOOST":
-                tabular = XgSklServingBaseService(path)
-                tabular.load()
-                return tabular
+                return XgSklServingBaseService(path)
             case "TENSORFLOW":
                 return TfServingBaseService(settings.model_name, path)
             case "ONNX":

@@ -26,12 +26,11 @@ class GraphServingBaseService(SingleNodeService):
 
     def __init__(self, model_name: str, model_path: str) -> None:
         super().__init__(model_name, model_path)
-        # Inference code that runs the model itself is not made to load it twice.
-        if type(self)._inference is GraphServingBaseService._inference:  # noqa: SLF001  its own method
+        if self._predicts_as(GraphServingBaseService):
             self.load()
 
     def load(self) -> GraphModel:
-        """Loads the model now instead of at the first prediction. Raises what its library raises."""
+        """The model, loaded once. Raises what its library raises."""
         return self._graph
 
     def _read_model(self) -> GraphModel:

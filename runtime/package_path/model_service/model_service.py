@@ -27,6 +27,11 @@ class SingleNodeService:
                 return _run_from(result, stages[number + 1 :])
         return result
 
+    def _predicts_as(self, base: "type[SingleNodeService]") -> bool:
+        """Whether it leaves predicting to the base class: then that loads the model, before anybody asks."""
+        own = type(self)
+        return own.inference is base.inference and own._inference is base._inference  # noqa: SLF001  its own methods
+
     def _preprocess(self, data: object) -> object:
         return data
 

@@ -22,9 +22,11 @@ class XgSklServingBaseService(SingleNodeService):
 
     def __init__(self, model_path: str) -> None:
         super().__init__("", model_path)
+        if self._predicts_as(XgSklServingBaseService):
+            self.load()
 
     def load(self) -> TabularModel:
-        """Loads the model now instead of at the first prediction. Raises what its library raises."""
+        """The model, loaded once. Raises what its library raises."""
         return self._model
 
     def _preprocess(self, data: object) -> object:
@@ -49,20 +51,16 @@ class XgSklServingBaseService(SingleNodeService):
     def _model(self) -> TabularModel:
         return load_model(self.model_path)
 
-    @property
-    def _loads_model_itself(self) -> bool:
-        return type(self)._inference is not XgSklServingBaseService._inference  # noqa: SLF001  its own method
-
     @cached_property
     def _columns(self) -> tuple[str, ...]:
-        """Inference code that loads the model itself is not made to load it twice."""
-        if self._loads_model_itself:
+        """Inference code that runs a model of its own is not made to load this one too."""
+        if not self._predicts_as(XgSklServingBaseService):
             return self.declared_columns
         return choose_columns(self.declared_columns, self._model.feature_names)
 
     @cached_property
     def _width(self) -> int | None:
-        return None if self._loads_model_itself else self._model.feature_count
+        return self._model.feature_count if self._predicts_as(XgSklServingBaseService) else None
 
 
 def _req_data(data: object) -> object:
