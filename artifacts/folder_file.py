@@ -23,29 +23,28 @@ def object_info(key: str, status: os.stat_result) -> ObjectInfo:
 class SourceFile:
     """One object, open for reading."""
 
-    def __init__(self, key: str, path: Path) -> None:
-        self._key = key
-        self._path = path
+    def __init__(self, key: str) -> None:
+        self.key = key
         self._descriptor = -1
 
-    def open(self, if_match: str | None) -> ObjectInfo:
+    def open(self, path: Path, if_match: str | None) -> ObjectInfo:
         """Raises ObjectNotFound for whatever is not a regular file, and ObjectChanged."""
         # Without O_NONBLOCK, opening a FIFO would wait for a writer.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            self._descriptor = os.open(self._path, flags)
+            self._descriptor = os.open(path, flags)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise ObjectNotFound(self._key) from error
+            raise ObjectNotFound(self.key) from error
         return self.info(if_match)
 
     def info(self, if_match: str | None) -> ObjectInfo:
         """Raises ObjectChanged where the file is no longer what `if_match` said."""
         status = os.fstat(self._descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ObjectNotFound(self._key)
-        info = object_info(self._key, status)
+            raise ObjectNotFound(self.key)
+        info = object_info(self.key, status)
         if if_match not in (None, info.etag):
-            raise ObjectChanged(self._key)
+            raise ObjectChanged(self.key)
         return info
 
     def read_at(self, offset_bytes: int, end_bytes: int) -> bytes:
@@ -64,11 +63,14 @@ class DraftFile:
         self._path = path
         self._descriptor = -1
 
-    def open(self) -> None:
-        # For the owner only: package code that runs here as another user must not read other people's models.
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    @property
+    def is_open(self) -> bool:
+        return self._descriptor >= 0
 
     def write(self, block: bytes) -> None:
+        if not self.is_open:
+            # For the owner only: package code that runs here as another user must not read other people's models.
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         write_all(self._descriptor, block)
 
     def place(self, key: str, target: Path) -> ObjectInfo:
@@ -76,14 +78,17 @@ class DraftFile:
         os.fsync(self._descriptor)
         info = object_info(key, os.fstat(self._descriptor))
         place(self._path, target)
+        self._close()
         return info
 
     def close(self) -> None:
-        """Closes the file, and removes it where it was not put in place."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Closes a file that was not put in place, and removes it."""
+        self._close()
         self._path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        os.close(self._descriptor)
+        self._descriptor = -1
 
 
 def write_all(descriptor: int, block: bytes, offset_bytes: int | None = None) -> None:
@@ -102,13 +107,13 @@ def place(source: Path, target: Path) -> None:
     """Renames durably, over what is there, making folders as needed."""
     for attempt in range(1, PLACE_ATTEMPTS + 1):
         try:
-            make_folders(target.parent)
             os.replace(source, target)
             break
         except FileNotFoundError:
-            # A folder that had become empty may be removed between these two steps.
+            # A folder that had become empty may be removed again before the next attempt.
             if attempt == PLACE_ATTEMPTS or not os.path.lexists(source):
                 raise
+            make_folders(target.parent)
     sync_folder(target.parent)
 
 

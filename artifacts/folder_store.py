@@ -98,41 +98,51 @@ class FolderStore:
         self, key: str, *, start_bytes: int = 0, end_bytes: int | None = None, if_match: str | None = None
     ) -> AsyncGenerator[bytes, None]:
         """As ObjectStore.read; a file that was written to meanwhile raises ObjectChanged at its end."""
-        source = SourceFile(key, await self._run(key, self._tree.locate, key))
+        source = SourceFile(key)
         try:
-            info = await self._run(key, self._open, source, if_match)
-            end = info.size_bytes if end_bytes is None else min(end_bytes, info.size_bytes)
-            async with aclosing(self._read_ahead(source, key, start_bytes, end)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            await self._run(key, source.info, if_match)
+            end, chunk = await self._run(key, self._begin, source, start_bytes, end_bytes, if_match)
+            start_bytes += len(chunk)
+            if start_bytes < end:
+                async with aclosing(self._read_ahead(source, chunk, start_bytes, end)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                await self._run(key, source.info, if_match)
+            elif chunk:
+                yield chunk
         finally:
             source.close()
 
-    def _open(self, source: SourceFile, if_match: str | None) -> ObjectInfo:
+    def _begin(
+        self, source: SourceFile, start_bytes: int, end_bytes: int | None, if_match: str | None
+    ) -> tuple[int, bytes]:
+        """Where to end, and the first chunk, which most objects are: one turn of a thread reads them whole."""
         try:
-            return source.open(if_match)
+            info = source.open(self._tree.locate(source.key), if_match)
         except ObjectNotFound:
             # On a disk that is not mounted no file is found either.
             self._tree.check()
             raise
+        end = info.size_bytes if end_bytes is None else min(end_bytes, info.size_bytes)
+        chunk = source.read_at(start_bytes, end)
+        source.info(if_match)
+        return end, chunk
 
     async def _read_ahead(
-        self, source: SourceFile, key: str, start_bytes: int, end_bytes: int
+        self, source: SourceFile, chunk: bytes, start_bytes: int, end_bytes: int
     ) -> AsyncGenerator[bytes, None]:
-        """Reads the next chunk while the consumer works on this one."""
-        ahead = worker_thread.start(source.read_at, start_bytes, end_bytes)
-        try:
-            while start_bytes < end_bytes:
-                with self._failures(key):
-                    chunk = await asyncio.shield(ahead)
-                if not chunk:
-                    raise ObjectChanged(key)
-                start_bytes += len(chunk)
-                ahead = worker_thread.start(source.read_at, start_bytes, end_bytes)
+        """The chunk before `start_bytes` and those after it, each read while the consumer works on the last."""
+        while start_bytes < end_bytes:
+            if not chunk:
+                raise ObjectChanged(source.key)
+            ahead = worker_thread.start(source.read_at, start_bytes, end_bytes)
+            try:
                 yield chunk
-        finally:
-            await worker_thread.settle(ahead)
+                with self._failures(source.key):
+                    chunk = await asyncio.shield(ahead)
+            finally:
+                await worker_thread.settle(ahead)
+            start_bytes += len(chunk)
+        yield chunk
 
     async def open_seekable(self, key: str) -> io.BufferedIOBase:
         path = await self.local_path(key)
@@ -154,15 +164,27 @@ class FolderStore:
         return await self._run(prefix, lambda: [*islice(self._tree.unlisted(prefix), UNLISTED_LIMIT)])
 
     async def put(self, key: str, chunks: AsyncIterable[bytes]) -> ObjectInfo:
-        target = await self._run(key, self._tree.locate, key)
-        draft = DraftFile(self._tree.drafts / uuid4().hex)
+        draft, last = DraftFile(self._tree.drafts / uuid4().hex), b""
         try:
-            await self._run(key, draft.open)
             async for block in blocks(chunks, CHUNK_BYTES):
-                await self._run(key, draft.write, block)
-            return await self._run(key, draft.place, key, target)
+                if len(block) < CHUNK_BYTES:
+                    # Written by the turn of a thread that puts the file in place: most objects need no other.
+                    last = block
+                else:
+                    await self._run(key, self._write, draft, key, block)
+            return await self._run(key, self._place, draft, key, last)
         finally:
-            await worker_thread.run(draft.close)
+            if draft.is_open:
+                await worker_thread.run(draft.close)
+
+    def _write(self, draft: DraftFile, key: str, block: bytes) -> Path:
+        """Where the object will lie, looked at before anything is written."""
+        target = self._tree.locate(key)
+        draft.write(block)
+        return target
+
+    def _place(self, draft: DraftFile, key: str, block: bytes) -> ObjectInfo:
+        return draft.place(key, self._write(draft, key, block))
 
     async def delete(self, key: str) -> None:
         await self._run(key, self._tree.delete, key)
