@@ -75,18 +75,18 @@ def _leaves(
     if schema.get("type") in LEAF_TYPES:
         yield pointer, name, schema
         return
-    children = list(_children(schema, pointer))
-    if not children:
+    held = list(children(schema, pointer))
+    if not held:
         kinds = ", ".join(LEAF_TYPES)
         problems.append(Fault(pointer, f"{name or 'The rule'} is none of {kinds}, and holds none."))
-    for below, child_name, child in children:
+    for below, child_name, child in held:
         if isinstance(child, dict):
             yield from _leaves(child, below, child_name or name, depth + 1, problems)
         else:
             problems.append(Fault(below, "A schema is an object."))
 
 
-def _children(schema: JsonObject, pointer: str) -> Iterator[tuple[str, str, JsonValue]]:
+def children(schema: JsonObject, pointer: str) -> Iterator[tuple[str, str, JsonValue]]:
     """Pointer, name and schema of what an object or array holds."""
     properties, items = schema.get("properties"), schema.get("items")
     if isinstance(properties, dict):
@@ -118,7 +118,7 @@ def _filled(schema: JsonObject, pointer: str, row: Sequence[str], leaves: Mappin
         return _Missing() if leaf is None else _cell(leaf, row)
     filled = {
         name if isinstance(schema.get("properties"), dict) else below: _filled(child, below, row, leaves)
-        for below, name, child in _children(schema, pointer)
+        for below, name, child in children(schema, pointer)
         if isinstance(child, dict)
     }
     kept = {name: value for name, value in filled.items() if not isinstance(value, _Missing)}

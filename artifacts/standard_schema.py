@@ -15,6 +15,8 @@ REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 LEFT_OUT: Final = frozenset({"$schema", "$id", "id", "$defs", "definitions", "$anchor", "$dynamicAnchor", *REFERENCES})
 MOST_SCHEMAS: Final = 5_000
 DEEPEST: Final = 64
+# Compiling one may take milliseconds, in which nothing else runs.
+MOST_PATTERNS: Final = 50
 EXCLUSIVE: Final = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 
 
@@ -38,6 +40,7 @@ class _Reading:
     root: Mapping[str, Any]
     followed: list[str] = field(default_factory=list)
     schema_count: int = 0
+    pattern_count: int = 0
     depth: int = 0
 
     def schema(self, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,6 +48,10 @@ class _Reading:
         self.depth += 1
         if self.schema_count > MOST_SCHEMAS or self.depth > DEEPEST:
             raise NotStandard(f"it has more than {MOST_SCHEMAS} schemas, or is deeper than {DEEPEST}")
+        named = schema.get("patternProperties")
+        self.pattern_count += ("pattern" in schema) + (len(named) if isinstance(named, Mapping) else 0)
+        if self.pattern_count > MOST_PATTERNS:
+            raise NotStandard(f"it has more than {MOST_PATTERNS} patterns")
         standard = self.translated(schema)
         self.depth -= 1
         return standard

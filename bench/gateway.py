@@ -67,7 +67,7 @@ class OneService:
 
     def __init__(self, socket: str) -> None:
         instance = Instance(id="ins_bench", address=f"unix:{socket}")
-        target = Target(model_version_id="ver_bench", weight=100, instances=(instance,))
+        target = Target(model_version_id="ver_bench", version="1.0.0", weight=100, instances=(instance,))
         self._route = Route(service_id=SERVICE_ID, workspace_id=WORKSPACE_ID, status="RUNNING", targets=(target,))
 
     async def routes(self) -> Sequence[Route]:

@@ -1,5 +1,6 @@
 """Services: what is wanted of each, and what is known of it."""
 
+from collections.abc import Collection
 from dataclasses import astuple, dataclass
 from uuid import UUID
 
@@ -92,18 +93,34 @@ SET status = $3, status_message = $4, progress = $5,
 WHERE workspace_id = $1
 AND id = $2
 """
-# The reconciler works for every workspace: these two statements are its own, no caller reaches them.
+NOT_AT_REST = """deleted_at IS NULL
+AND (status NOT IN ('STOPPED', 'FINISHED') OR desired_state = 'DELETED')"""
+# The reconciler works for every workspace: these statements and the next are its own, no caller reaches them.
 RECONCILED = f"""
 SELECT {COLUMNS}
 FROM service
-WHERE deleted_at IS NULL
-AND (status NOT IN ('STOPPED', 'FINISHED') OR desired_state = 'DELETED')
+WHERE {NOT_AT_REST}
+ORDER BY id
+"""
+UNSETTLED = f"""
+SELECT {COLUMNS}
+FROM service
+WHERE {NOT_AT_REST}
+AND (status <> desired_state OR id = ANY($1::uuid[]))
+ORDER BY id
+"""
+RECONCILED_OF = f"""
+SELECT {COLUMNS}
+FROM service
+WHERE {NOT_AT_REST}
+AND id = ANY($1::uuid[])
 ORDER BY id
 """
 ROUTES = """
 SELECT service.id, service.workspace_id, service.name, service.status, service.access, service.max_body_bytes,
     service.timeout_seconds, service.requests_per_second, service.request_burst, service.checks_inputs,
-    service_target.model_version_id, service_target.weight, service_instance.id AS instance_id, service_instance.address
+    service_target.model_version_id, service_target.weight, model_version.version,
+    service_instance.id AS instance_id, service_instance.address
 FROM service
 JOIN service_configuration
     ON service_configuration.workspace_id = service.workspace_id
@@ -112,6 +129,9 @@ JOIN service_configuration
 JOIN service_target
     ON service_target.workspace_id = service.workspace_id
     AND service_target.service_configuration_id = service_configuration.id
+JOIN model_version
+    ON model_version.workspace_id = service_target.workspace_id
+    AND model_version.id = service_target.model_version_id
 LEFT JOIN service_instance
     ON service_instance.workspace_id = service.workspace_id
     AND service_instance.service_target_id = service_target.id
@@ -244,6 +264,16 @@ async def observe(connection: Connection, workspace_id: UUID, service_id: UUID, 
 async def reconciled(connection: Queryable) -> list[Record]:
     """Services of all workspaces that are not at rest."""
     return await connection.fetch(RECONCILED)
+
+
+async def unsettled(connection: Queryable, also: Collection[UUID]) -> list[Record]:
+    """Those of them that are not yet what they should be, and `also` some that are."""
+    return await connection.fetch(UNSETTLED, also)
+
+
+async def reconciled_of(connection: Queryable, service_ids: Collection[UUID]) -> list[Record]:
+    """Those of them with one of these ids."""
+    return await connection.fetch(RECONCILED_OF, service_ids)
 
 
 async def routes(connection: Queryable, service_id: UUID | None = None) -> list[Record]:

@@ -1,11 +1,44 @@
-"""What the address of an instance says, `unix:/path/of/socket` or `http://host:port/prefix`."""
+"""Where an instance listens, and how a connection to it is opened."""
 
-# An idle connection is used again for less time than instances keep it open, or a request would meet one that is going
-# away: the runtime closes it after 75 s, a server of somebody else's perhaps after 5 s.
-KEEPALIVE_SECONDS = 2.0
-_UNIX_SCHEME = "unix:"
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from engines.instance_connection import InstanceConnection
+from engines.instance_socket import connect
+
+HTTPS_PORT, HTTP_PORT = 443, 80
+SOCKET_SCHEME = "unix:"
 
 
-def socket_path(address: str) -> str | None:
-    """The path of the Unix socket, where the address is one."""
-    return address.removeprefix(_UNIX_SCHEME) if address.startswith(_UNIX_SCHEME) else None
+@dataclass(frozen=True, slots=True)
+class InstanceAddress:
+    """The value of the Host header, what goes before each path, and how to connect (which raises OSError)."""
+
+    host: bytes
+    prefix: str
+    open: Callable[[], Awaitable[InstanceConnection]]
+
+
+def address_of(address: str) -> InstanceAddress:
+    """Of `unix:/path/of/socket` or `http://host:port/prefix`."""
+    if address.startswith(SOCKET_SCHEME):
+        path = address.removeprefix(SOCKET_SCHEME)
+
+        async def open_socket() -> InstanceConnection:
+            loop = asyncio.get_running_loop()
+            return (await loop.create_unix_connection(InstanceConnection, sock=await connect(path)))[1]
+
+        return InstanceAddress(b"instance", "", open_socket)
+    parts = urlsplit(address)
+    is_secure = parts.scheme == "https"
+    port = parts.port or (HTTPS_PORT if is_secure else HTTP_PORT)
+
+    async def open_stream() -> InstanceConnection:
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(InstanceConnection, parts.hostname or "", port, ssl=is_secure or None))[1]
+
+    return InstanceAddress(parts.netloc.encode(), parts.path.rstrip("/"), open_stream)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import quote
 
-from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, DummyCookieJar
-
-from engines.instance_connector import connector_for
+from engines.instance_connection import InstanceBroken, InstanceConnection
+from engines.instance_link import InstanceUnreachable, Link
 
 # Beyond what an instance itself waits for a prediction: the time in which it says that it took too long.
 MORE_SECONDS = 10.0
-CHUNK_BYTES = 64 * 1024
+PATH_CHARACTERS = "/?%:@!$&'()*+,;=~"
 # Answers up to this are held without asking for room.
 SMALL_ANSWER_BYTES = 64 * 1024
 
@@ -46,41 +47,53 @@ class InstanceRequest:
 @dataclass(frozen=True, slots=True)
 class InstanceAnswer:
     status: int
-    content_type: str
     body: bytes
 
 
 class InstanceClient:
-    """`address` is where the instance listens; at most `connections` requests are under way."""
+    """Asks the instance that listens at the link's address, as many times at once as it is called."""
 
-    def __init__(self, address: str, *, connections: int, timeout_seconds: float, max_answer_bytes: int) -> None:
-        self._base_url, connector = connector_for(address, connections=connections)
+    def __init__(self, link: Link, *, timeout_seconds: float, max_answer_bytes: int) -> None:
+        self._link = link
+        self._timeout_seconds = timeout_seconds + MORE_SECONDS
         self._max_answer_bytes = max_answer_bytes
-        self._session = ClientSession(
-            connector=connector,
-            cookie_jar=DummyCookieJar(),
-            timeout=ClientTimeout(total=timeout_seconds + MORE_SECONDS),
-        )
 
     async def ask(self, request: InstanceRequest, room: AnswerRoom) -> InstanceAnswer:
         """Raises InstanceGone and AnswerTooLarge. The room is taken before more than a small answer is read."""
-        headers = {"Content-Type": request.content_type}
-        url = f"{self._base_url}{request.path}"
+        has_begun = False
         try:
-            async with self._session.request(
-                request.method, url, data=request.body, headers=headers, allow_redirects=False
-            ) as response:
-                body = bytearray()
-                async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-                    body += chunk
-                    if len(body) > self._max_answer_bytes:
-                        raise AnswerTooLarge(self._max_answer_bytes)
-                    if len(body) > SMALL_ANSWER_BYTES:
-                        await room.take()
-                return InstanceAnswer(response.status, response.headers.get("Content-Type", ""), bytes(body))
-        except (ClientError, TimeoutError, OSError) as failure:
-            has_begun = not isinstance(failure, ClientConnectorError)
+            async with asyncio.timeout(self._timeout_seconds):
+                connection = await self._link.connect()
+                has_begun = True
+                try:
+                    return await self._exchange(connection, request, room)
+                finally:
+                    # One whose answer was not read to its end is closed.
+                    self._link.give_back(connection)
+        except (InstanceUnreachable, InstanceBroken, TimeoutError) as failure:
             raise InstanceGone(str(failure) or type(failure).__name__, may_have_begun=has_begun) from failure
 
-    async def close(self) -> None:
-        await self._session.close()
+    async def _exchange(
+        self, connection: InstanceConnection, request: InstanceRequest, room: AnswerRoom
+    ) -> InstanceAnswer:
+        connection.send(self._head(request) + request.body, is_bodyless=request.method == "HEAD")
+        await connection.read_head()
+        body = bytearray()
+        async for part in connection.parts():
+            body += part
+            if len(body) > self._max_answer_bytes:
+                raise AnswerTooLarge(self._max_answer_bytes)
+            if len(body) > SMALL_ANSWER_BYTES:
+                await room.take()
+        return InstanceAnswer(connection.status, bytes(body))
+
+    def _head(self, request: InstanceRequest) -> bytes:
+        address = self._link.address
+        path = address.prefix + quote(request.path, safe=PATH_CHARACTERS)
+        lines = (
+            f"{request.method} {path} HTTP/1.1",
+            f"content-type: {request.content_type}",
+            f"content-length: {len(request.body)}",
+            f"host: {address.host.decode()}",
+        )
+        return "\r\n".join((*lines, "", "")).encode("latin-1")

@@ -85,9 +85,11 @@ class RealTimeService(Service):
 
 
 MAX_BODY_BYTES = "Largest body of one prediction, up to what the server allows; null: just that."
-TIMEOUT_SECONDS = "Longest that one prediction may take, up to what the server allows; null: just that."
-REQUESTS_PER_SECOND = "How many predictions a second are passed on; null: any number."
-REQUEST_BURST = "How many may come at once, before the rate holds them back; null: as many as in one second."
+TIMEOUT_SECONDS = "Longest that one prediction may take: 0.1 seconds to what the server allows; null: just that."
+REQUESTS_PER_SECOND = "How many predictions a second are passed on: 0.01 to 1,000,000; null: any number."
+REQUEST_BURST = (
+    "How many may come at once, before the rate holds them back: 1 to 1,000,000; null: as many as in one second."
+)
 CHECKS_INPUTS = "Whether inputs that do not fit the declared schema are refused before the model is asked."
 AUTO_STOP = "Stop it by itself so long after each start: 3,600 to 86,400 seconds; null: never."
 PLAN_FINGERPRINT = "The fingerprint of the plan that this follows; if anything has changed since, nothing is done."

@@ -19,6 +19,7 @@ from engines.instance_client import (
     InstanceGone,
     InstanceRequest,
 )
+from engines.instance_link import Link
 from resolvers.batch_failure import InputFailed
 from resolvers.batch_file import Room
 from resolvers.errors import ErrorCode
@@ -33,27 +34,31 @@ MESSAGE_LENGTH = 2_000
 logger = structlog.get_logger()
 
 
-class _Link:
-    """An instance that may be asked. Once it is retired, it is closed when nothing is under way any more."""
+class _Instance:
+    """One that may be asked. Once it is retired, its connections close when nothing is under way any more."""
 
-    def __init__(self, client: InstanceClient) -> None:
-        self.client = client
-        self.in_flight = 0
-        self.is_retired = False
+    def __init__(self, link: Link, client: InstanceClient) -> None:
+        self._link = link
+        self._client = client
+        self._is_retired = False
+
+    @property
+    def in_flight(self) -> int:
+        return self._link.in_flight
 
     async def ask(self, request: InstanceRequest, room: AnswerRoom) -> InstanceAnswer:
-        self.in_flight += 1
+        self._link.in_flight += 1
         try:
-            return await self.client.ask(request, room)
+            return await self._client.ask(request, room)
         finally:
-            self.in_flight -= 1
-            if self.is_retired and not self.in_flight:
-                await self.client.close()
+            self._link.in_flight -= 1
+            if self._is_retired:
+                self.retire()
 
-    async def retire(self) -> None:
-        self.is_retired = True
+    def retire(self) -> None:
+        self._is_retired = True
         if not self.in_flight:
-            await self.client.close()
+            self._link.close()
 
 
 class BatchDispatcher:
@@ -65,7 +70,7 @@ class BatchDispatcher:
         self._at_once = at_once
         self._turns = asyncio.Semaphore(at_once)
         self._alone = asyncio.Lock()
-        self._links: dict[str, _Link] = {}
+        self._instances: dict[UUID, _Instance] = {}
         self._is_ready = asyncio.Event()
 
     async def follow(self) -> None:
@@ -80,8 +85,8 @@ class BatchDispatcher:
                     )
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
-            for link in self._links.values():
-                await link.client.close()
+            for instance in self._instances.values():
+                instance.retire()
 
     async def ask(self, request: InstanceRequest, room: Room) -> bytes:
         """What an instance answers, however long there is none; a large answer takes the room. Raises InputFailed."""
@@ -129,41 +134,42 @@ class BatchDispatcher:
     async def _ask_any(self, request: InstanceRequest, room: Room) -> InstanceAnswer:
         """Raises InstanceGone where an instance may have begun with the request, and AnswerTooLarge."""
         while True:
-            while not self._links:
+            while not self._instances:
                 await self._is_ready.wait()
-            address, link = min(self._links.items(), key=lambda known: known[1].in_flight)
+            instance_id, instance = min(self._instances.items(), key=lambda known: known[1].in_flight)
             try:
-                return await link.ask(request, room)
+                return await instance.ask(request, room)
             except InstanceGone as gone:
-                await self._retire(address, link)
+                self._retire(instance_id, instance)
                 if gone.may_have_begun:
                     raise
 
     async def _look(self) -> None:
         rows = await service_instance.of_service(self._installation.pool, *self._service)
-        ready = {row["address"] for row in rows if row["state"] == "READY" and row["address"]}
-        for address in self._links.keys() - ready:
-            await self._retire(address, self._links[address])
-        for address in ready - self._links.keys():
-            self._links[address] = _Link(self._client(address))
+        ready = {row["id"]: row["address"] for row in rows if row["state"] == "READY" and row["address"]}
+        for instance_id in self._instances.keys() - ready.keys():
+            self._retire(instance_id, self._instances[instance_id])
+        for instance_id in ready.keys() - self._instances.keys():
+            self._instances[instance_id] = self._instance(instance_id, ready[instance_id])
             self._is_ready.set()
 
-    def _client(self, address: str) -> InstanceClient:
+    def _instance(self, instance_id: UUID, address: str) -> _Instance:
         rules = self._installation.rules
-        return InstanceClient(
-            address,
-            connections=self._at_once,
+        link = Link(str(instance_id), address)
+        client = InstanceClient(
+            link,
             timeout_seconds=rules.prediction_timeout_seconds,
             max_answer_bytes=rules.prediction_max_body_bytes,
         )
+        return _Instance(link, client)
 
-    async def _retire(self, address: str, link: _Link) -> None:
+    def _retire(self, instance_id: UUID, instance: _Instance) -> None:
         """Until the next look shows it ready again."""
-        if self._links.get(address) is link:
-            del self._links[address]
-        if not self._links:
+        if self._instances.get(instance_id) is instance:
+            del self._instances[instance_id]
+        if not self._instances:
             self._is_ready.clear()
-        await link.retire()
+        instance.retire()
 
 
 def _body(answer: InstanceAnswer) -> bytes:

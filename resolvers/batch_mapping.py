@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from artifacts.csv_mapping import read_mapping
+from artifacts.csv_mapping_fit import misfits
 from resolvers.batch_configuration import BatchMappingKind
-from resolvers.batch_request import FileMapping, RuleMapping
+from resolvers.batch_request import FileMapping, RuleMapping, of_rule
 from resolvers.errors import ErrorCode, Refusal, invalid
 
 JSON = "application/json"
@@ -22,6 +24,7 @@ class Asking:
     mapping_kind: BatchMappingKind
     mapping_parameter: str | None
     mapping_rule: object
+    warnings: Sequence[Refusal] = ()
 
 
 def asking(apis: Sequence[Api], path: str | None, mapping: FileMapping | RuleMapping) -> Asking:
@@ -39,7 +42,14 @@ def asking(apis: Sequence[Api], path: str | None, mapping: FileMapping | RuleMap
     if content_type != JSON:
         message = f"{api['url']} takes {content_type}; rows of CSV are sent as {JSON}."
         raise invalid(message, path=["mapping"], hint="Use a file mapping.")
-    return Asking(api["url"], api["method"], content_type, BatchMappingKind.CSV, None, mapping.rule)
+    warnings = _misfits(api, mapping.rule)
+    return Asking(api["url"], api["method"], content_type, BatchMappingKind.CSV, None, mapping.rule, warnings)
+
+
+def _misfits(api: Api, rule: object) -> list[Refusal]:
+    """Where a rule makes other requests than the API declares: a model may take them all the same."""
+    faults = misfits(read_mapping(rule), api["request_schema"] or {})
+    return [of_rule(fault, hint=f"{api['url']} declares its request in the version's apis.") for fault in faults]
 
 
 def _api(apis: Sequence[Api], path: str | None) -> Api:

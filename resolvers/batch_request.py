@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from artifacts.csv_mapping import read_mapping
+from artifacts.csv_mapping import Fault, read_mapping
 from resolvers.batch_configuration import BatchInputKind
 from resolvers.errors import Refusal, Refusals, invalid
 from resolvers.location import Location
@@ -13,6 +13,7 @@ from resolvers.service_target import Target, target_violations
 
 CONCURRENCY = 64
 CONCURRENCY_OF_INSTANCE = 4
+RULE_PATH = ("mapping", "csv", "rule")
 RULE_HINT = "A rule is the API's request schema with an index, 0 for the first column, in each of its values."
 
 
@@ -57,24 +58,24 @@ def violations(request: BatchRequest) -> Iterator[Refusal]:
 
 
 def _rule_violations(mapping: RuleMapping) -> Iterator[Refusal]:
-    path = ["mapping", "csv", "rule"]
     try:
         text = orjson.dumps(mapping.rule)
     except orjson.JSONEncodeError as error:
-        raise Refusals([invalid(f"The rule cannot be kept as JSON: {error}.", path=path)]) from error
+        raise Refusals([invalid(f"The rule cannot be kept as JSON: {error}.", path=RULE_PATH)]) from error
     if b"\\u0000" in text:
-        yield invalid("A rule cannot hold the character U+0000.", path=path)
+        yield invalid("A rule cannot hold the character U+0000.", path=RULE_PATH)
     for fault in read_mapping(mapping.rule).problems:
-        yield invalid(_at(fault.pointer, fault.message), path=path, hint=RULE_HINT)
+        yield of_rule(fault, hint=RULE_HINT)
 
 
 def rule_warnings(mapping: FileMapping | RuleMapping | None) -> Sequence[Refusal]:
     """Parameters that the rule leaves out."""
     if not isinstance(mapping, RuleMapping):
         return ()
-    faults = read_mapping(mapping.rule).warnings
-    return [invalid(_at(fault.pointer, fault.message), path=["mapping", "csv", "rule"]) for fault in faults]
+    return [of_rule(fault) for fault in read_mapping(mapping.rule).warnings]
 
 
-def _at(pointer: str, message: str) -> str:
-    return f"{message} (at {pointer})" if pointer else message
+def of_rule(fault: Fault, *, hint: str | None = None) -> Refusal:
+    """What is to be said of a rule."""
+    message = f"{fault.message} (at {fault.pointer})" if fault.pointer else fault.message
+    return invalid(message, path=RULE_PATH, hint=hint)

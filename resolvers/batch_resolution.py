@@ -100,7 +100,8 @@ class BatchResolution:
             asked.mapping_rule,
             self._max_concurrency(version.target, stored),
         )
-        return Resolved(version.target, configuration, [*version.warnings, *rule_warnings(self._request.mapping)])
+        warnings = [*version.warnings, *rule_warnings(self._request.mapping), *asked.warnings]
+        return Resolved(version.target, configuration, warnings)
 
     async def _stored(self) -> Record | None:
         if self._row is None:

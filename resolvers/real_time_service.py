@@ -15,6 +15,7 @@ from resolvers.deployment import Deployment, deployed
 from resolvers.deployment_plan import check
 from resolvers.deployment_type import DeploymentType
 from resolvers.errors import AlreadyExists, Refusal, Refusals, invalid, raise_all
+from resolvers.input_check import check_violations_of
 from resolvers.installation import Installation
 from resolvers.operation import OperationKind
 from resolvers.service import CHANGE_SETTINGS, UPDATE, check_allowed, check_limit, held
@@ -106,7 +107,10 @@ async def _insert(
         pool = await resource_pool.chosen(unit, request.resource_pool, path=["resourcePool"])
     except Refusal as refusal:
         refused.append(refusal)
-    targets = await resolve_targets(installation, unit, request.targets, pool=pool, refusals=refused)
+    settings = request.settings.settings_of(None)
+    targets = await resolve_targets(
+        installation, unit, request.targets, pool=pool, checks_inputs=settings.checks_inputs, refusals=refused
+    )
     assert pool is not None
     await check(installation, unit, request.plan_fingerprint, targets, None, pool, request=asdict(request))
     await check_limit(installation, unit, DeploymentType.REAL_TIME)
@@ -121,7 +125,7 @@ async def _insert(
     )
     if service_id is None:
         raise AlreadyExists(f"There is a service named {request.name!r} already.", path=["name"])
-    said = (request.settings.description_of(None), request.settings.settings_of(None))
+    said = (request.settings.description_of(None), settings)
     await service.change_settings(unit.connection, unit.workspace_id, service_id, *said)
     first = NewConfiguration(1, "DEPLOY", [target.row for target in targets])
     await service_configuration.insert(unit.connection, unit.workspace_id, service_id, first, unit.actor)
@@ -141,8 +145,11 @@ async def _update(
 ) -> UUID:
     row = await held(unit, request.service_name, request.expected_revision, deployment_type=DeploymentType.REAL_TIME)
     check_allowed(CHANGE_SETTINGS if request.targets is None else UPDATE, row)
-    refused = [*refusals, *burst_violations(request.settings.settings_of(row))]
+    settings = request.settings.settings_of(row)
+    refused = [*refusals, *burst_violations(settings)]
     if request.targets is None:
+        if settings.checks_inputs and not row["checks_inputs"]:
+            refused += await check_violations_of(unit, row)
         raise_all(refused)
         if await _change_settings(unit, request, row):
             await service.revise(unit.connection, unit.workspace_id, row["id"])
@@ -164,7 +171,10 @@ async def _resolved(
 ) -> list[ResolvedTarget]:
     assert request.targets is not None
     pool = await resource_pool.of_service(unit, row)
-    targets = await resolve_targets(installation, unit, request.targets, pool=pool, refusals=refusals)
+    checks_inputs = request.settings.settings_of(row).checks_inputs
+    targets = await resolve_targets(
+        installation, unit, request.targets, pool=pool, checks_inputs=checks_inputs, refusals=refusals
+    )
     await check(installation, unit, request.plan_fingerprint, targets, row, pool, request=asdict(request))
     return targets
 

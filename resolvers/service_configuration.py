@@ -16,6 +16,7 @@ from resolvers.deployment_blocker import deployable, deployment_blockers
 from resolvers.deployment_type import DeploymentType
 from resolvers.errors import ErrorCode, Refusal, invalid, not_found, raise_all
 from resolvers.idempotency import once
+from resolvers.input_check import check_violations
 from resolvers.installation import Installation
 from resolvers.service import RESTART, ROLL_BACK, Action, ServiceStatus, begin, check_allowed, held
 from resolvers.size_choice import pool_violations
@@ -173,6 +174,8 @@ async def _restored(installation: Installation, unit: Transaction, row: Record, 
         # What serves has been started already.
         elif number != serving:
             refusals += _obstacles(installation, row, target, version, pool)
+            if row["checks_inputs"]:
+                refusals += await check_violations([version], path=RESTORED_PATH)
     raise_all(refusals)
     return targets
 

@@ -17,6 +17,9 @@ from resolvers.transaction import Transaction
 
 # 1 to 24 hours (modelarts: auto stop).
 AUTO_STOP_SECONDS = (3_600, 86_400)
+LEAST_TIMEOUT_SECONDS = 0.1
+REQUESTS_PER_SECOND = (0.01, 1_000_000)
+MOST_BURST = 1_000_000
 SETTING_NAMES = tuple(each.name for each in fields(Settings))
 
 
@@ -81,17 +84,17 @@ def _body_violations(settings: Settings, most: int) -> Iterator[Refusal]:
 
 
 def _timeout_violations(settings: Settings, most: float) -> Iterator[Refusal]:
-    if settings.timeout_seconds is not None and not 0 < settings.timeout_seconds <= most:
-        yield invalid(
-            f"A prediction may take up to {most:g} s on this server, and more than 0.", path=["timeoutSeconds"]
-        )
+    least = min(LEAST_TIMEOUT_SECONDS, most)
+    if settings.timeout_seconds is not None and not least <= settings.timeout_seconds <= most:
+        yield invalid(f"A prediction may take {least:g} to {most:g} s on this server.", path=["timeoutSeconds"])
 
 
 def _rate_violations(settings: Settings) -> Iterator[Refusal]:
-    if settings.requests_per_second is not None and not 0 < settings.requests_per_second < float("inf"):
-        yield invalid("The requests a second are more than 0.", path=["requestsPerSecond"])
-    if settings.request_burst is not None and settings.request_burst < 1:
-        yield invalid("A burst has at least 1 request.", path=["requestBurst"])
+    least, most = REQUESTS_PER_SECOND
+    if settings.requests_per_second is not None and not least <= settings.requests_per_second <= most:
+        yield invalid(f"A service takes {least:g} to {most:,} requests a second.", path=["requestsPerSecond"])
+    if settings.request_burst is not None and not 1 <= settings.request_burst <= MOST_BURST:
+        yield invalid(f"A burst has 1 to {MOST_BURST:,} requests.", path=["requestBurst"])
 
 
 def _auto_stop_violations(settings: Settings) -> Iterator[Refusal]:

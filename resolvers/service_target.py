@@ -12,6 +12,7 @@ from resolvers.capacity import Amounts
 from resolvers.deployment_blocker import deployable, deployment_blockers
 from resolvers.deployment_type import DeploymentType
 from resolvers.errors import Refusal, Refusals, invalid, not_found, raise_all
+from resolvers.input_check import check_violations
 from resolvers.installation import Installation
 from resolvers.model import find_id
 from resolvers.transaction import Transaction
@@ -66,6 +67,7 @@ async def resolve_targets(
     targets: Sequence[Target],
     *,
     pool: Record | None,
+    checks_inputs: bool,
     refusals: Sequence[Refusal],
 ) -> list[ResolvedTarget]:
     """The targets of a real-time service. Raises Refusals: `refusals` and everything that is wrong beside."""
@@ -84,6 +86,8 @@ async def resolve_targets(
         refused.append(invalid("The versions of one service are all of one model.", path=["targets"]))
     if len({target.row.model_version_id for target in found.values()}) < len(found):
         refused.append(invalid("A version is given twice.", path=["targets"]))
+    if checks_inputs:
+        refused += await check_violations(target.version for target in found.values())
     raise_all(refused)
     return [found[position] for position in range(len(targets))]
 

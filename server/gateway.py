@@ -17,6 +17,8 @@ from uuid import UUID
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from engines.instance_connection import Headers, InstanceBroken, InstanceConnection
+from engines.instance_link import InstanceUnreachable
 from server.client_address import TrustedProxies
 from server.declared_api import ApiSource, DeclaredApis, NoApis
 from server.gateway_caller import AnswerCut, Caller, CallerGone
@@ -24,11 +26,9 @@ from server.gateway_door import Door, looked_up
 from server.gateway_insider import Insider, Prediction
 from server.input_check import InputChecks
 from server.instance_call import Call
-from server.instance_connection import InstanceBroken, InstanceConnection
-from server.instance_link import InstanceUnreachable
 from server.openapi import DOCUMENT_PATH
 from server.prediction_body import BUFFERED_BYTES, Body
-from server.prediction_header import VERSION_HEADER, Headers, RequestHead, answered_headers
+from server.prediction_header import VERSION_HEADER, RequestHead, answered_headers
 from server.prediction_metrics import FailureReason, PredictionMetrics
 from server.prediction_path import check_path, split_path
 from server.prediction_refusal import (
@@ -195,7 +195,7 @@ class Gateway:
             entry, draw = await self._draw(call, failed)
             route = entry.route
             if draw is None:
-                raise not_ready(route.status)
+                raise not_ready(route.status, call.version)
             if route.policy.checks_inputs:
                 await self._check(call, route, draw, body())
             if draw.link.in_flight >= self._max_in_flight:
@@ -206,21 +206,21 @@ class Gateway:
                 return await call.send(body())
             except InstanceUnreachable as error:
                 # Only here is it certain that no byte was sent.
-                log.warning("instance not reached", instance=draw.link.instance.id, error=str(error))
+                log.warning("instance not reached", instance=draw.link.instance_id, error=str(error))
                 call.failure = FailureReason.CONNECTION
                 call.leave()
                 if failed is not None:
-                    raise not_ready(route.status) from error
+                    raise not_ready(route.status, call.version) from error
                 failed = draw
 
     async def _draw(self, call: Call, failed: Draw | None) -> tuple[Entry, Draw | None]:
         """An instance, where there is one: before it is said that there is none, the service's rows are asked."""
         entry = await self._door.entry(call.service_id, call.workspaces)
-        draw = self._table.draw(entry, failed=failed)
+        draw = self._table.draw(entry, version=call.version, failed=failed)
         if draw is None:
             await looked_up(self._table.find(call.service_id))
             entry = await self._door.entry(call.service_id, call.workspaces)
-            draw = self._table.draw(entry, failed=failed)
+            draw = self._table.draw(entry, version=call.version, failed=failed)
         return entry, draw
 
     async def _check(self, call: Call, route: Route, draw: Draw, body: Body) -> None:
@@ -239,7 +239,7 @@ class Gateway:
         headers = answered_headers(response.headers)
         headers.append((VERSION_HEADER, call.draw.target.model_version_id.encode()))
         if self._instance_header is not None:
-            headers.append((self._instance_header, call.draw.link.instance.id.encode()))
+            headers.append((self._instance_header, call.draw.link.instance_id.encode()))
         return headers
 
 

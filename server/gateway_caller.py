@@ -9,9 +9,9 @@ from dataclasses import KW_ONLY, dataclass, field
 import orjson
 from starlette.types import Message, Receive, Send
 
-from server.instance_connection import InstanceConnection
+from engines.instance_connection import Headers, InstanceConnection
 from server.prediction_body import BUFFERED_BYTES, Body
-from server.prediction_header import GUARDS, Headers, RequestHead
+from server.prediction_header import GUARDS, RequestHead
 from server.prediction_refusal import PredictionRefused, RefusalCode, body_too_large, body_too_slow
 from server.service_policy import Limits
 

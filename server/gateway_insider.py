@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
-from server.instance_connection import InstanceConnection
+from engines.instance_connection import Headers, InstanceConnection
 from server.prediction_body import BUFFERED_BYTES, Body, in_parts
-from server.prediction_header import Headers
 from server.prediction_refusal import PredictionRefused, RefusalCode, body_too_large
 from server.service_policy import Limits
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
 
 import orjson
 import structlog
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from jsonschema_rs import Draft202012Validator
 
-from artifacts.standard_schema import NotStandard, standard_schema
+from artifacts.input_validator import NotCompiled, body_schema, validator_of
 from server.declared_api import Api, DeclaredApis
 from server.lookup_cache import LookupCache
 from server.prediction_refusal import InputProblem
 
 MOST_PROBLEMS = 20
 LONGEST_MESSAGE = 300
-JSON = "application/json"
 VERSIONS = 512
 LIFETIME_SECONDS = 3600.0
 NO_JSON = InputProblem("", "The body is no JSON.")
@@ -48,7 +46,10 @@ class BodyCheck:
 
 
 class InputChecks:
-    """The checks of versions, each compiled once. What cannot be compiled is not checked, and logged."""
+    """The checks of versions, each compiled once.
+
+    A service that checks inputs runs no version that cannot be compiled; should one do so, it is logged.
+    """
 
     def __init__(self, apis: DeclaredApis) -> None:
         self._apis = apis
@@ -66,7 +67,6 @@ class InputChecks:
         return [
             check
             for api in await self._apis.of(workspace_id, version_id)
-            if api["request_schema"] and api["request_content_type"] == JSON
             if (check := _check_of(api, version_id)) is not None
         ]
 
@@ -81,17 +81,15 @@ def _parts(url: str) -> Sequence[str]:
 
 
 def _check_of(api: Api, version_id: str) -> BodyCheck | None:
+    schema = body_schema(api)
+    if schema is None:
+        return None
     try:
-        validator = validator_of(api["request_schema"])
-    except (NotStandard, ValidationError) as error:
-        log.warning("input is not checked", model_version=version_id, url=api["url"], reason=str(error).splitlines()[0])
+        validator = validator_of(schema)
+    except NotCompiled as error:
+        log.warning("input is not checked", model_version=version_id, url=api["url"], reason=str(error))
         return None
     return BodyCheck(api["method"], path_pattern(api["url"]), validator)
-
-
-def validator_of(schema: Mapping[str, Any]) -> Draft202012Validator:
-    """Nothing is fetched, and no pattern takes more than linear time. Raises NotStandard and ValidationError."""
-    return Draft202012Validator(standard_schema(schema), mask="The value", offline=True, pattern_options=RegexOptions())
 
 
 def _pointer(path: Sequence[str | int]) -> str:

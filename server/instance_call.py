@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from engines.instance_connection import Headers, InstanceBroken, InstanceConnection
 from server.gateway_caller import CallerGone
-from server.instance_connection import InstanceBroken, InstanceConnection
 from server.prediction_body import Body
-from server.prediction_header import Headers
 from server.prediction_metrics import FailureReason, VersionMetrics
+from server.prediction_path import named_version
 from server.prediction_refusal import PredictionRefused
 from server.route_table import Draw
 
@@ -21,19 +21,26 @@ WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 
 @dataclass(slots=True)
 class Call:
-    """One prediction on its way to an instance. `workspaces` are those that its caller may ask in."""
+    """One prediction on its way to an instance.
+
+    `workspaces` are those that its caller may ask in, `version` the one that the path names, if any.
+    """
 
     service_id: str
     workspaces: frozenset[UUID]
     method: str
     target: str
     headers: Headers
+    version: str | None = field(init=False)
     draw: Draw | None = field(default=None, init=False)
     failure: FailureReason | None = field(default=None, init=False)
     _connection: InstanceConnection | None = field(default=None, init=False)
     _sender: asyncio.Task[None] | None = field(default=None, init=False)
     _series: VersionMetrics | None = field(default=None, init=False)
     _started_at: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self.version = named_version(self.target)
 
     @property
     def path(self) -> str:

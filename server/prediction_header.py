@@ -7,6 +7,7 @@ from secrets import token_hex
 
 from starlette.types import Scope
 
+from engines.instance_connection import Headers
 from server.client_address import Forwarded
 from server.prediction_body import BUFFERED_BYTES
 
@@ -43,8 +44,6 @@ GUARDS = (
     (b"content-security-policy", b"sandbox; default-src 'none'"),
     (b"x-content-type-options", b"nosniff"),
 )
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class RequestHead:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from starlette.types import Scope
 
 from server.prediction_refusal import PredictionRefused, RefusalCode, no_such_service
 
 LONGEST_SERVICE_ID = 64
+PROTOCOL_PREFIX = "/v2/"
 
 
 def split_path(scope: Scope) -> tuple[str, str]:
@@ -21,6 +24,16 @@ def split_path(scope: Scope) -> tuple[str, str]:
     if not 0 < len(service_id) <= LONGEST_SERVICE_ID:
         raise no_such_service()
     return service_id, f"/{path}?{query.decode('latin-1')}" if query else f"/{path}"
+
+
+def named_version(target: str) -> str | None:
+    """The version that is asked for by the Open Inference Protocol; the path is read as an instance reads it."""
+    if not target.startswith(PROTOCOL_PREFIX):
+        return None
+    match [part for part in unquote(target.partition("?")[0]).split("/") if part]:
+        case ["v2", "models", _, "versions", version, *_]:
+            return version
+    return None
 
 
 def check_path(path: str) -> None:

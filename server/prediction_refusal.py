@@ -83,9 +83,10 @@ def no_such_service() -> PredictionRefused:
     return PredictionRefused(RefusalCode.SERVICE_NOT_FOUND, "There is no such service.")
 
 
-def not_ready(status: str) -> PredictionRefused:
+def not_ready(status: str, version: str | None = None) -> PredictionRefused:
     """Who may try again soon is told so; a service that rests or has failed needs somebody first."""
-    message = f"The service has no instance that is ready; its status is {status}."
+    what = "instance" if version is None else f"instance of version {version}"
+    message = f"The service has no {what} that is ready; its status is {status}."
     advice = {"STOPPED": " startService starts it.", "FAILED": " Its statusMessage and logs say why."}
     is_temporary = status not in ("STOPPED", "STOPPING", "FAILED", "DELETING")
     return PredictionRefused(

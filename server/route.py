@@ -20,9 +20,10 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A deployed model version, its share of the traffic and its ready instances."""
+    """A deployed model version, its share of the traffic and its ready instances. `version` is its number, as 1.0.3."""
 
     model_version_id: str
+    version: str
     weight: int
     instances: tuple[Instance, ...]
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from server.instance_link import Link
+from engines.instance_link import Link
 from server.lookup_cache import LookupCache
 from server.route import Instance, Route, RouteSource, Target
 
@@ -42,10 +42,17 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A route with what can be drawn from it."""
+    """A route with what can be drawn from it: `choices` by their weights, `ready` by name, which has no weight."""
 
     route: Route
     choices: tuple[Choice, ...]
+    ready: tuple[Choice, ...]
+
+    def named(self, version: str) -> Sequence[Choice]:
+        """Those of a version. One that does not run here is for whoever answers to refuse: the path may be its own."""
+        if all(target.version != version for target in self.route.targets):
+            return self.choices
+        return [choice for choice in self.ready if choice.target.version == version]
 
 
 class RouteTable:
@@ -91,9 +98,14 @@ class RouteTable:
         self._admit(service_id, route)
         return self._entries.get(service_id)
 
-    def draw(self, entry: Entry, *, failed: Draw | None = None) -> Draw | None:
-        """A version by weight, then its least busy replica; after a failure another replica, of that version first."""
-        choices = entry.choices if failed is None else _choices_without(entry.choices, failed)
+    def draw(self, entry: Entry, *, version: str | None = None, failed: Draw | None = None) -> Draw | None:
+        """The version that is named or one by weight, then its least busy replica.
+
+        After a failure it is another replica, of that version first.
+        """
+        choices = entry.choices if version is None else entry.named(version)
+        if failed is not None:
+            choices = _choices_without(choices, failed)
         if not choices:
             return None
         choice = choices[0] if len(choices) == 1 else self._draw_by_weight(choices)
@@ -150,14 +162,14 @@ class RouteTable:
         self._close_finished()
 
     def _entry(self, route: Route, *, links: dict[Instance, Link], disputed: Collection[str]) -> Entry:
-        choices = []
+        ready = []
         for target in route.targets:
             usable = [instance for instance in target.instances if instance.address not in disputed]
-            if target.weight > 0 and usable:
+            if usable:
                 for instance in usable:
-                    links[instance] = self._links.get(instance) or Link(instance)
-                choices.append(Choice(target, tuple(links[instance] for instance in usable)))
-        return Entry(route, tuple(choices))
+                    links[instance] = self._links.get(instance) or Link(instance.id, instance.address)
+                ready.append(Choice(target, tuple(links[instance] for instance in usable)))
+        return Entry(route, tuple(choice for choice in ready if choice.target.weight > 0), tuple(ready))
 
     def _close_finished(self) -> None:
         finished = {link for link in self._retired if link.in_flight == 0}

@@ -88,8 +88,8 @@ class Apis:
         return self.stored.get(version_id, ())
 
 
-def target(version: str, weight: int, *instances: Instance) -> Target:
-    return Target(model_version_id=version, weight=weight, instances=instances)
+def target(version: str, weight: int, *instances: Instance, number: str = "0.0.1") -> Target:
+    return Target(model_version_id=version, version=number, weight=weight, instances=instances)
 
 
 def service(

@@ -7,6 +7,7 @@ from db import batch_row, batch_run
 from db.batch_row import NewRow
 from db.connection import Pool
 from engines.instance_client import SMALL_ANSWER_BYTES, InstanceClient, InstanceRequest
+from engines.instance_link import Link
 from resolvers.batch_file import ByteBudget
 from resolvers.batch_journal import FLUSH_LENGTH, BatchJournal
 from tests.api import Api
@@ -29,7 +30,8 @@ async def test_a_large_answer_waits_till_another_is_written_and_a_small_one_does
 ) -> None:
     write_code(package, LARGE)
     instance = start(engine="PYTORCH")
-    client = InstanceClient(f"unix:{instance.socket_path}", connections=3, timeout_seconds=30, max_answer_bytes=2**20)
+    link = Link("one", f"unix:{instance.socket_path}")
+    client = InstanceClient(link, timeout_seconds=30, max_answer_bytes=2**20)
     large, small = [
         InstanceRequest("POST", "/", "application/json", b'{"length": %d}' % length)
         for length in (3 * SMALL_ANSWER_BYTES, 10)
@@ -45,7 +47,7 @@ async def test_a_large_answer_waits_till_another_is_written_and_a_small_one_does
         assert not asked.done()
         await first.give_back()
         assert (await asked).body == answer.body
-    await client.close()
+    link.close()
 
 
 async def test_long_rows_are_stored_at_once_and_read_a_few_at_a_time(api: Api, pool: Pool, data_dir: Path) -> None:

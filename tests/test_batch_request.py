@@ -8,6 +8,7 @@ import pytest
 from artifacts.batch_manifest import LINE_LIMIT_BYTES, Source, read_lines
 from artifacts.csv_mapping import RowRefused, read_mapping
 from engines.instance_client import AnswerTooLarge, InstanceClient, InstanceGone, InstanceRequest
+from engines.instance_link import Link
 from resolvers.batch_file import ByteBudget, Room
 from resolvers.batch_form import file_form
 from tests.instance_process import Start, write_code
@@ -36,7 +37,8 @@ async def test_a_file_arrives_as_the_parameter_of_a_form(start: Start, package: 
         """,
     )
     instance = start(engine="PYTORCH")
-    client = InstanceClient(f"unix:{instance.socket_path}", connections=1, timeout_seconds=5, max_answer_bytes=1_000)
+    link = Link("one", f"unix:{instance.socket_path}")
+    client = InstanceClient(link, timeout_seconds=5, max_answer_bytes=1_000)
     data = bytes(range(256)) + b"\r\n--x--"
     request = InstanceRequest("POST", "/", *file_form("images", 'a "b" ü.png', data))
     room = Room(ByteBudget(0), 0)
@@ -52,7 +54,7 @@ async def test_a_file_arrives_as_the_parameter_of_a_form(start: Start, package: 
     with pytest.raises(InstanceGone) as gone:
         await client.ask(request, room)
     assert not gone.value.may_have_begun
-    await client.close()
+    link.close()
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,29 @@ async def test_a_parameter_with_a_bad_index_is_left_out_with_a_warning(api: Api,
     assert mapping == {"kind": "CSV", "apiPath": "/", "parameter": None, "rule": rule, "maxConcurrency": 4}
 
 
+async def test_a_rule_that_does_not_fit_what_the_api_declares_is_told(
+    api: Api, pool: Pool, data_dir: Path, source: str
+) -> None:
+    schema = {"type": "object", "properties": {"name": {"type": "string"}, "id": {}}, "required": ["id"]}
+    version = await import_version(api, package("return data", apis=batches.apis(schema)))
+    key = await own(pool, "tables")
+    put(data_dir, key, {"a.csv": b"1,2\n"})
+    fields = wish(version, key, await own(pool, "answers"), mapping={"csv": {"rule": RULE}})
+    warnings = [warning["message"] for warning in (await deploy(api, "rows", fields))["warnings"]]
+    told = [
+        "The API does not declare size, which the rule fills.",
+        "The API requires id, which the rule leaves out.",
+    ]
+    assert warnings == told
+    assert (await service(api, "rows"))["mapping"]["rule"] == RULE
+
+    await batches.ended(api, "rows")
+    other = {"serviceName": "rows", "output": {"key": await own(pool, "others")}}
+    payload = await api.mutate("updateBatchService", "warnings { message path }", **other)
+    assert [warning["message"] for warning in payload["warnings"]] == told, "the rule that it has fits no better"
+    assert payload["warnings"][0]["path"] == ["mapping", "csv", "rule"]
+
+
 async def test_every_wrong_line_of_a_manifest_is_told(api: Api, pool: Pool, data_dir: Path, source: str) -> None:
     version = await file_version(api, WAITS)
     output = await own(pool, "answers")

@@ -145,6 +145,24 @@ async def test_the_public_client_is_told_what_was_wrong(triton: InferenceServerC
     assert stranger.value.status() == "401"
 
 
+async def test_the_public_client_asks_by_version_where_a_service_runs_several(
+    home: House, iris: Instance, package: Path, start: Start
+) -> None:
+    save(package, iris_classifier())
+    new = start("model.m", "--model-version=0.0.2")
+    places = [Replica(name, f"unix:{path}") for name, path in (("ins_a", iris.socket_path), ("ins_b", new.socket_path))]
+    targets = [target("ver_1", 100, places[0], number="0.0.1"), target("ver_2", 0, places[1], number="0.0.2")]
+    await home.swap(service("svc_one", targets=targets))
+    async with InferenceServerClient(f"{home.url}/svc_one".removeprefix("http://")) as client:
+        for version in ("0.0.1", "0.0.2"):
+            found = await client.infer("iris", [matrix(SETOSA)], model_version=version, headers=signed_in())
+            assert found.get_response()["model_version"] == version
+            assert (await client.get_model_metadata("iris", version, headers=signed_in()))["versions"] == [version]
+        with pytest.raises(InferenceServerException, match=r"there is no version '0\.0\.3' here") as unknown:
+            await client.infer("iris", [matrix(SETOSA)], model_version="0.0.3", headers=signed_in())
+        assert unknown.value.status() == "404"
+
+
 def test_rows_are_taken_nested_and_flat_whatever_the_input_is_called(iris: Instance) -> None:
     nested = answered(ask(iris, rows_of(SETOSA, VIRGINICA), id="7", parameters={"anything": 1}))
     assert nested["predict"]["data"] == ["setosa", "virginica"]

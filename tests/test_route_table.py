@@ -31,8 +31,8 @@ async def test_an_address_claimed_by_two_workspaces_is_used_for_neither() -> Non
     table = table_of(routes)
     await table.refresh()
     entries = [table.known(service_id) for service_id in ("svc_one", "svc_two")]
-    reached = [[link.instance for choice in entry.choices for link in choice.links] for entry in entries if entry]
-    assert reached == [[own], []]
+    reached = [[link.instance_id for choice in entry.choices for link in choice.links] for entry in entries if entry]
+    assert reached == [["ins_b"], []]
     table.close()
 
 
@@ -46,6 +46,6 @@ async def test_a_fresh_route_takes_its_addresses_from_a_stale_one() -> None:
     routes.put(service("svc_two", workspace=THEIRS, targets=[target("ver_2", 100, reused)]))
     entry = await table.find("svc_two")
     assert entry is not None
-    assert [link.instance for link in entry.choices[0].links] == [reused]
+    assert [link.instance_id for link in entry.choices[0].links] == ["ins_b"]
     assert table.known("svc_one") is None
     table.close()

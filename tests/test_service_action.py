@@ -123,9 +123,9 @@ async def test_of_many_updates_with_the_same_revision_exactly_one_is_done(restin
     [
         ("description", ("x" * 1001, "a\0b")),
         ("maxBodyBytes", (0, -1, (12 << 20) + 1)),
-        ("timeoutSeconds", (0, -1.5, 40.1)),
-        ("requestsPerSecond", (0, -0.5)),
-        ("requestBurst", (0, -1)),
+        ("timeoutSeconds", (0, -1.5, 0.000001, 0.099, 40.1)),
+        ("requestsPerSecond", (0, -0.5, 0.009, 1_000_000.1, 1e308)),
+        ("requestBurst", (0, -1, 1_000_001)),
         ("autoStopAfterSeconds", (0, 3599, 86401)),
     ],
 )
@@ -137,6 +137,22 @@ async def test_each_setting_has_its_rule(api: Api, field: str, values: tuple[Any
         errors = await api.refused("deployRealTimeService", name="iris", targets=[unknown], **fields)
         assert ["INVALID_INPUT", [field]] in [[error["code"], error["path"]] for error in errors], value
         assert await api.counts() == before
+
+
+async def test_what_a_setting_may_be_is_told_and_allowed_to_its_bounds(api: Api) -> None:
+    unknown = target("0.0.1", model="nobody")
+    beyond = {"timeoutSeconds": 0.09, "requestsPerSecond": 0.001, "requestBurst": 1_000_001}
+    errors = await api.refused("deployRealTimeService", name="iris", targets=[unknown], **beyond)
+    assert {error["path"][0]: error["message"] for error in errors if error["code"] == "INVALID_INPUT"} == {
+        "timeoutSeconds": "A prediction may take 0.1 to 40 s on this server.",
+        "requestsPerSecond": "A service takes 0.01 to 1,000,000 requests a second.",
+        "requestBurst": "A burst has 1 to 1,000,000 requests.",
+    }
+    for timeout, rate, burst in ((0.1, 0.01, 1), (40, 1_000_000, 1_000_000)):
+        given = {"timeoutSeconds": timeout, "requestsPerSecond": rate, "requestBurst": burst}
+        errors = await api.refused("deployRealTimeService", name="iris", targets=[unknown], **given)
+        assert [error["code"] for error in errors] == ["NOT_FOUND"]
+    assert await api.count("service") == 0
 
 
 async def test_settings_change_without_another_configuration(resting: RunningServer) -> None:

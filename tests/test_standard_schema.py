@@ -63,6 +63,7 @@ def deep(depth: int) -> dict[str, Any]:
         {"properties": {"a": {"$ref": "#/properties/a"}}},
         exploding(30),
         deep(500),
+        {"patternProperties": {f"^{n}": {"pattern": "a"} for n in range(26)}},
     ],
 )
 def test_what_refers_elsewhere_or_without_an_end_is_told(declared: dict[str, Any]) -> None:

@@ -12,8 +12,8 @@ from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from server.prediction_header import Headers
-
+# In their order, names in any case.
+Headers = list[tuple[bytes, bytes]]
 # More is held back: the instance waits until the caller has taken what was read.
 HELD_BYTES = 1 << 18
 # Head, trailers and the framing of chunks, until the next byte of the body.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
-from engines.instance_address import KEEPALIVE_SECONDS
-from server.instance_connection import InstanceConnection
-from server.instance_connector import address_of
-from server.route import Instance
+from engines.instance_address import address_of
+from engines.instance_connection import InstanceConnection
+
+# An idle connection is used again for less time than instances keep it open, or a request would meet one that is going
+# away: the runtime closes it after 75 s, a server of somebody else's perhaps after 5 s.
+KEEPALIVE_SECONDS = 2.0
 
 
 class InstanceUnreachable(Exception):
@@ -17,13 +19,13 @@ class InstanceUnreachable(Exception):
 class Link:
     """The connections to one instance, and how busy they are."""
 
-    __slots__ = ("_idle", "address", "in_flight", "instance", "last_turn")
+    __slots__ = ("_idle", "address", "in_flight", "instance_id", "last_turn")
 
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
+    def __init__(self, instance_id: str, address: str) -> None:
+        self.instance_id = instance_id
         self.in_flight = 0
         self.last_turn = 0
-        self.address = address_of(instance.address)
+        self.address = address_of(address)
         self._idle: list[tuple[float, InstanceConnection]] = []
 
     async def connect(self) -> InstanceConnection:
