@@ -10,6 +10,8 @@ install_locked = { test -x $(BIN)/uv && $(BIN)/uv pip install -q --python $(BIN)
 	|| $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $(1)
 compile = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links --upgrade
+# Where it is set, each of the processes that tests start compiles all it imports anew: four seconds for a server.
+unexport PYTHONDONTWRITEBYTECODE
 GRAPHIQL := $(VENV)/.graphiql
 build_graphiql = $(BIN)/python -m server.graphiql build && touch $(GRAPHIQL)
 pytest = $(BIN)/python -m pytest -q -n 2 --dist worksteal

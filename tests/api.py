@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,14 @@ import uvicorn
 from pydantic import SecretStr
 
 from db.connection import Pool
+from gql.limits import Limits
+from gql.schema import Schema, build_schema
 from resolvers.workspace import create_token, create_workspace
+from server.app import limits_of
 from server.listener import open_listener
 from server.process import configuration, running
 from server.settings import Settings
+from tests.plain_http import NO_TLS
 
 TOKEN = "the-token-of-the-tests"
 ERRORS = """errors {
@@ -86,9 +92,11 @@ class Api:
             "event",
             "idempotency_key",
         )
-        counted = {table: await self.count(table) for table in tables}
         # An entry of an operation that has just ended is on its way out of the queue.
-        return counted | {"queued": await self.count("pgqueuer WHERE status = 'queued'")}
+        sources = {table: table for table in tables} | {"queued": "pgqueuer WHERE status = 'queued'"}
+        columns = ", ".join(f"(SELECT count(*) FROM {source}) AS {name}" for name, source in sources.items())
+        (counted,) = await self.pool.fetch(f"SELECT {columns}")
+        return dict(counted)
 
     async def record_job(self, name: str = "iris", /, **fields: Any) -> str:
         """The name of a new version of a training job, COMPLETED with scikit-learn unless told otherwise."""
@@ -111,7 +119,7 @@ class Api:
         for file in payload["upload"]["files"]:
             for part in file["parts"]:
                 data = files[file["path"]][part["offsetBytes"] : part["offsetBytes"] + part["sizeBytes"]]
-                async with httpx.AsyncClient() as storage:
+                async with httpx.AsyncClient(verify=NO_TLS) as storage:
                     response = await storage.put(part["url"], content=data)
                 assert response.status_code == 200, response.text
         completed = await self.mutate("completeUpload", "upload { completedAt }", uploadId=payload["upload"]["id"])
@@ -164,9 +172,11 @@ class Api:
 async def wait_for(look: Callable[[], Awaitable[Any]], *, within_seconds: float = 30) -> Any:
     """What `look` finds, once it finds something; fails where it does not in time."""
     deadline = time.monotonic() + within_seconds
+    pause = 0.02
     while not (found := await look()):
         assert time.monotonic() < deadline, f"not within {within_seconds:.0f} s"
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(pause)
+        pause = min(0.1, 1.5 * pause)
     return found
 
 
@@ -180,7 +190,7 @@ class RunningServer:
     def client(self, token: str = TOKEN, workspace: str | None = None) -> Api:
         """A client, closed when the server ends."""
         headers = {"authorization": f"Bearer {token}"} | ({"x-workspace": workspace} if workspace else {})
-        client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60)
+        client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60, verify=NO_TLS)
         self.clients.append(client)
         return Api(client, self.pool)
 
@@ -191,7 +201,22 @@ class RunningServer:
 
 
 class QuietServer(uvicorn.Server):
-    """Leaves the test runner's signal handlers alone."""
+    """Leaves the test runner's signal handlers alone, and ends at once where nobody is connected."""
+
+    async def main_loop(self) -> None:
+        for tick in itertools.count():
+            if await self.on_tick(tick):
+                return
+            await asyncio.sleep(0.01)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+        else:
+            for server in self.servers:
+                server.close()
+            for listening in sockets or []:
+                listening.close()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -203,6 +228,17 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def schema_of(settings: Settings) -> Schema:
+    """The schema of a server. tests/test_mapping.py checks that a migrated database has what it reads."""
+    return shared_schema(limits_of(settings), settings.plans)
+
+
+@lru_cache(maxsize=8)
+def shared_schema(limits: Limits, plans: bool = True) -> Schema:
+    """Built once for all tests of a process: to build it takes longer than most tests do."""
+    return build_schema(limits, plans=plans)
 
 
 @asynccontextmanager
@@ -219,7 +255,7 @@ async def running_server(
         **settings,
     }
     made = Settings(**values)
-    async with running(made) as app:
+    async with running(made, schema_of(made)) as app:
         server = QuietServer(configuration(app))
         serving = asyncio.create_task(server.serve(sockets=[open_listener(made.host, made.port)]))
         started = RunningServer(f"http://127.0.0.1:{made.port}", made, pool, [])

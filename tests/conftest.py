@@ -1,6 +1,7 @@
 """What every test may ask for: a Postgres of the run, a migrated database of the test's own, a pool on it."""
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,7 +12,13 @@ from db.connection import Pool
 from db.pool import create_pool
 from server.embedded_postgres import EmbeddedPostgres
 from tests.api import Api, RunningServer, running_server
-from tests.postgres import have_template, new_database, template_name
+from tests.postgres import have_template, new_database, remove_unused, server_folder, template_name
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: collections need not look through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -21,10 +28,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterat
         yield given
         return
     base = tmp_path_factory.getbasetemp()
-    root = (base if worker_id == "master" else base.parent) / "postgres"
-    server = EmbeddedPostgres(root, is_durable=False)
+    folder = server_folder(base if worker_id == "master" else base.parent)
+    server = EmbeddedPostgres(folder, is_durable=False)
     yield asyncio.run(server.start())
     asyncio.run(server.stop())
+    remove_unused(folder)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from typing import Protocol
 
 import httpx
 
+from tests.plain_http import NO_TLS
+
 ROOT = Path(__file__).resolve().parent.parent
 SERVE = ROOT / "runtime" / "serve.py"
 DEADLINE_SECONDS = 60
@@ -38,7 +40,7 @@ class Instance:
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        transport = httpx.HTTPTransport(uds=str(self.socket_path))
+        transport = httpx.HTTPTransport(uds=str(self.socket_path), verify=NO_TLS)
         self.client = httpx.Client(transport=transport, base_url="http://instance", timeout=DEADLINE_SECONDS)
 
     def log(self) -> str:

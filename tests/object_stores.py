@@ -19,6 +19,7 @@ from artifacts.folder_store import FolderStore
 from artifacts.object_store import ObjectStore, UploadPart
 from artifacts.store_url import S3Location, create_store
 from server.storage import storage_routes
+from tests.plain_http import NO_TLS
 
 SIGNING_KEY = b"a key of thirty-two bytes or more"
 UNREACHABLE_URL = "http://127.0.0.1:9"
@@ -88,7 +89,7 @@ async def new_bucket(endpoint: str) -> AsyncIterator[ObjectStore]:
     """A store in an empty bucket. The server keeps its objects in memory, so it is emptied in the end."""
     async with opened(s3_store(s3_location(endpoint))) as store:
         yield store
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=NO_TLS) as client:
         (await client.post(f"{endpoint}/moto-api/reset")).raise_for_status()
 
 

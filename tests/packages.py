@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from tests.api import Api, config
+from tests.plain_http import NO_TLS
 
 Package = dict[str, bytes]
 
@@ -174,7 +175,7 @@ async def files_of(api: Api, version: str, model: str = "iris") -> list[dict[str
 
 
 async def opened(url: str) -> bytes:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=NO_TLS) as client:
         response = await client.get(url)
     assert response.status_code == 200, response.text
     return response.content

@@ -16,12 +16,13 @@ from db.pool import connection, create_pool
 from db.reading_pool import ReadingPool
 from gql.context import Context
 from gql.limits import Limits
-from gql.schema import Schema, build_schema
+from gql.schema import Schema
 from resolvers.caller import Caller, Workspace
 from resolvers.workspace import create_workspace
 from server.build import installation
 from server.database import database_pool, reading_pool
 from server.settings import Settings
+from tests.api import shared_schema
 from tests.large_data import MANY, SOME, analyze, fill_workspace, workspace_id
 from tests.large_data_sql import ONE_MODEL, ONE_MODEL_VERSIONS
 from tests.query_plan import QueryPlan
@@ -145,7 +146,7 @@ async def open_plan_stage(database_url: str, data_dir: Path) -> AsyncIterator[Pl
             caller = Caller("token", workspaces[name], (workspaces[name],))
             return Context(made, caller, _Unasked(), "http://modelyard.test/v1/infers", Limits())
 
-        stage = PlanStage(build_schema(Limits()), readers, context(LARGE), context(SMALL))
+        stage = PlanStage(shared_schema(Limits()), readers, context(LARGE), context(SMALL))
         async with readers.acquire() as session:
             session.add_query_logger(stage.sent.append)
         yield stage

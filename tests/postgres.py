@@ -2,15 +2,48 @@
 
 import fcntl
 import hashlib
+import shutil
+import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import psutil
 
 from db.migrate import migrate, read_migrations
+from server.postgres_directory import PostgresDirectory, try_lock
+
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 10 * 1024**3
+FOLDER = "modelyard-tests-"
+LEFT_SECONDS = 3600.0
+
+
+def server_folder(run: Path) -> Path:
+    """Where the server of a run has its files: in memory where there is room, else in the run's own folder.
+
+    Each test makes a database and drops it, and a database is five hundred files.
+    """
+    if not MEMORY.is_dir() or min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) < ROOM_BYTES:
+        return run / "postgres"
+    for left in MEMORY.glob(f"{FOLDER}*"):
+        with suppress(OSError):
+            if time.time() - PostgresDirectory(left).users_lock.stat().st_mtime > LEFT_SECONDS:
+                remove_unused(left)
+    return MEMORY / f"{FOLDER}{hashlib.sha256(bytes(run)).hexdigest()[:16]}"
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove a server's files unless somebody uses it. A server that has just ended lets go of its locks one by one."""
+    with suppress(OSError), PostgresDirectory(folder).users_lock.open("r+") as users:
+        for _ in range(100):
+            if try_lock(users, fcntl.LOCK_EX):
+                shutil.rmtree(folder, ignore_errors=True)
+                return
+            time.sleep(0.01)
 
 
 def template_name() -> str:
@@ -46,7 +79,7 @@ async def new_database(dsn: str, template: str = "template0") -> AsyncIterator[s
     name = f"test_{uuid.uuid4().hex}"
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         yield in_database(dsn, name)
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:

@@ -19,7 +19,7 @@ from resolvers.workspace import create_token
 from server.app import ApiParts, build_app
 from server.process import assembled
 from server.settings import Placement, Settings
-from tests.api import TOKEN, Api
+from tests.api import TOKEN, Api, schema_of
 
 END_READING_SESSIONS = """
 SELECT bool_and(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
@@ -81,7 +81,8 @@ class ReadingApi:
 async def parts_of(database_url: str, data_dir: Path, **settings: object) -> AsyncIterator[ApiParts]:
     """What a server without a worker is made of."""
     values = {"token": SecretStr(TOKEN), "data_dir": data_dir, "database_url": SecretStr(database_url), **settings}
-    async with assembled(Settings.model_validate({"worker": Placement.NONE, **values})) as parts:
+    made = Settings.model_validate({"worker": Placement.NONE, **values})
+    async with assembled(made, schema_of(made)) as parts:
         yield parts
 
 

@@ -16,6 +16,7 @@ import psutil
 from server.settings import CHECKOUT, PREFIX
 from tests.api import free_port, wait_for
 from tests.journey import Journey, client
+from tests.plain_http import NO_TLS
 
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
@@ -68,7 +69,7 @@ class Checkout:
         async def look() -> bool:
             assert process.poll() is None, f"it ended with {process.returncode}"
             with suppress(httpx.TransportError):
-                async with httpx.AsyncClient() as http:
+                async with httpx.AsyncClient(verify=NO_TLS) as http:
                     return (await http.get(f"{self.url}/readyz")).status_code == 200
             return False
 

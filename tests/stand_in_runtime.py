@@ -19,6 +19,7 @@ from engines.engine import (
 from engines.local_engine import LocalEngine
 from engines.package_source import PackageSource
 from engines.runtime_catalogue import INSTALLED
+from tests.plain_http import NO_TLS
 
 LEVELS = ("bubblewrap", "user", "none")
 EMPTY = EnvironmentSpecification(INSTALLED, ())
@@ -150,7 +151,7 @@ async def settled(
 
 async def predict(status: InstanceStatus, data: object = None) -> object:
     """What the instance answers."""
-    transport = httpx.AsyncHTTPTransport(uds=status.address)
+    transport = httpx.AsyncHTTPTransport(uds=status.address, verify=NO_TLS)
     async with httpx.AsyncClient(transport=transport, timeout=30) as client:
         response = await client.post("http://instance/", content=json.dumps(data))
     assert response.status_code == 200, response.text

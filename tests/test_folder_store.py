@@ -33,6 +33,7 @@ from tests.object_stores import (
     send,
     uses_of,
 )
+from tests.plain_http import NO_TLS
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ async def folder(tmp_path: Path) -> AsyncIterator[FolderStore]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=30, verify=NO_TLS) as client:
         yield client
 
 

@@ -23,6 +23,7 @@ from tests.packages import (
     retried,
     upload_job,
 )
+from tests.plain_http import NO_TLS
 
 
 @asynccontextmanager
@@ -99,7 +100,7 @@ class S3Server:
         self._server.stop()
 
     async def send(self, method: str, address: str) -> httpx.Response:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=NO_TLS) as client:
             return (await client.request(method, f"{self.url}/{address}")).raise_for_status()
 
     async def delete_bucket(self) -> None:

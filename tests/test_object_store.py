@@ -35,6 +35,7 @@ from tests.object_stores import (
     send,
     uses_of,
 )
+from tests.plain_http import NO_TLS
 
 KEYS_THAT_LEAD_NOWHERE = [
     "",
@@ -81,7 +82,7 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=30, verify=NO_TLS) as client:
         yield client
 
 

@@ -26,6 +26,7 @@ from tests.object_stores import (
     folder_store,
     storage_server,
 )
+from tests.plain_http import NO_TLS
 
 PROJECT = Path(__file__).parents[1]
 MAX_SERVER_BYTES = 150 << 20
@@ -39,7 +40,7 @@ async def folder(tmp_path: Path) -> AsyncIterator[FolderStore]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=30, verify=NO_TLS) as client:
         yield client
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from resolvers.workspace import grant_prefix
 from tests.api import Api, RunningServer
+from tests.plain_http import NO_TLS
 from tests.training_jobs import refused
 
 PART_BYTES = 32 << 20
@@ -27,7 +28,7 @@ async def announce(api: Api, files: dict[str, int], version: str = "V0001", **fi
 
 
 async def put(url: str, data: bytes) -> int:
-    async with httpx.AsyncClient(timeout=60) as storage:
+    async with httpx.AsyncClient(timeout=60, verify=NO_TLS) as storage:
         return (await storage.put(url, content=data)).status_code
 
 
