@@ -76,7 +76,9 @@ def _is_of_type(kind: str, schema: Schema) -> bool:
 
 def _other_names(pointer: str, names: Sequence[str], parts: Sequence[Schema]) -> Iterator[Fault]:
     declared = {name for part in parts for name in part.get("properties") or ()}
-    is_open = any(part.get("patternProperties") or part.get("additionalProperties") for part in parts)
+    is_open = any(
+        part.get("patternProperties") or part.get("additionalProperties", False) is not False for part in parts
+    )
     is_closed = any(part.get("additionalProperties") is False for part in parts)
     unknown = [] if is_open or not (declared or is_closed) else [name for name in names if name not in declared]
     if unknown:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
@@ -45,6 +45,11 @@ def is_storable(text: str) -> bool:
     return _UNSTORABLE.search(text) is None
 
 
+def json_pointer(path: Iterable[str | int]) -> str:
+    """The pointer (RFC 6901) of what stands at the path."""
+    return "".join(f"/{str(key).replace('~', '~0').replace('/', '~1')}" for key in path)
+
+
 def closest(text: str, known: Collection[str], *, cutoff: float = 0.75) -> str | None:
     """The one of `known` that was obviously meant, if any."""
     if len(text) > SHOWN_LENGTH:
@@ -80,9 +85,9 @@ class JsonNode:
         keys: list[str] = []
         node = self
         while node.parent is not None:
-            keys.append(node.key[:_POINTER_LENGTH].replace("~", "~0").replace("/", "~1"))
+            keys.append(node.key[:_POINTER_LENGTH])
             node = node.parent
-        return printable("".join(f"/{key}" for key in reversed(keys)))[:_POINTER_LENGTH]
+        return printable(json_pointer(reversed(keys)))[:_POINTER_LENGTH]
 
     def child(self, key: str, value: JsonValue) -> "JsonNode":
         return JsonNode(value, self.file, self.findings, self, key)

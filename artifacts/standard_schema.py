@@ -4,10 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-SCHEMA_MAPS: Final = frozenset({"properties", "patternProperties", "dependentSchemas"})
+SCHEMA_MAPS: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "dependencies"})
 SCHEMA_LISTS: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 SCHEMAS: Final = frozenset(
-    {"items", "additionalProperties", "contains", "not", "if", "then", "else", "propertyNames", "unevaluatedItems"}
+    {
+        "items",
+        "additionalProperties",
+        "contains",
+        "not",
+        "if",
+        "then",
+        "else",
+        "propertyNames",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "contentSchema",
+    }
 )
 TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 OWN_TYPES: Final = {"float": "number", "int": "integer", "file": "string"}
@@ -15,7 +27,7 @@ REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 LEFT_OUT: Final = frozenset({"$schema", "$id", "id", "$defs", "definitions", "$anchor", "$dynamicAnchor", *REFERENCES})
 MOST_SCHEMAS: Final = 5_000
 DEEPEST: Final = 64
-# Compiling one may take milliseconds, in which nothing else runs.
+# Compiling one may take about 20 ms (see input_validator), in which nothing else runs: a second or so for all of them.
 MOST_PATTERNS: Final = 50
 EXCLUSIVE: Final = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 
@@ -24,13 +36,13 @@ class NotStandard(Exception):
     """The schema refers to what it does not hold, to itself, or says too much."""
 
 
-def standard_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+def standard_schema(schema: Mapping[str, Any], *, patterns: list[str] | None = None) -> dict[str, Any]:
     """The same schema in 2020-12, without references; a type that JSON Schema lacks (`box`) allows everything.
 
     An array of one schema as `items` means each item (the samples of modelarts_23_0092), of several one for each place.
-    Raises NotStandard.
+    The schema's patterns are added to `patterns`, and counted with those that are there. Raises NotStandard.
     """
-    return _Reading(schema).schema(schema)
+    return _Reading(schema, [] if patterns is None else patterns).schema(schema)
 
 
 @dataclass(slots=True)
@@ -38,9 +50,9 @@ class _Reading:
     """One schema, on its way. Without references what comes of it costs no more to check than it is long."""
 
     root: Mapping[str, Any]
+    patterns: list[str]
     followed: list[str] = field(default_factory=list)
     schema_count: int = 0
-    pattern_count: int = 0
     depth: int = 0
 
     def schema(self, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,13 +60,18 @@ class _Reading:
         self.depth += 1
         if self.schema_count > MOST_SCHEMAS or self.depth > DEEPEST:
             raise NotStandard(f"it has more than {MOST_SCHEMAS} schemas, or is deeper than {DEEPEST}")
-        named = schema.get("patternProperties")
-        self.pattern_count += ("pattern" in schema) + (len(named) if isinstance(named, Mapping) else 0)
-        if self.pattern_count > MOST_PATTERNS:
-            raise NotStandard(f"it has more than {MOST_PATTERNS} patterns")
+        self.add_patterns(schema)
         standard = self.translated(schema)
         self.depth -= 1
         return standard
+
+    def add_patterns(self, schema: Mapping[str, Any]) -> None:
+        named = schema.get("patternProperties")
+        written = [schema.get("pattern"), *(named if isinstance(named, Mapping) else ())]
+        found = [pattern for pattern in written if isinstance(pattern, str)]
+        self.patterns.extend(found)
+        if found and len(self.patterns) > MOST_PATTERNS:
+            raise NotStandard(f"there are more than {MOST_PATTERNS} patterns")
 
     def translated(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         standard: dict[str, Any] = {}
@@ -82,7 +99,7 @@ class _Reading:
             name = part.replace("~1", "/").replace("~0", "~")
             value = value.get(name) if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping):
-            raise NotStandard(f"{reference} is no schema in it")
+            raise NotStandard(f"{reference!r} is no schema in it")
         return value
 
     def member(self, key: str, value: object, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import ParamSpec
 
 from edge.kept_file import read_json, write_json
 from edge.server_link import RemoteFile, ServerLink
@@ -13,6 +15,7 @@ from edge.server_link import RemoteFile, ServerLink
 LIST = "files.json"
 PACKAGE = "package"
 ARRIVING = "arriving"
+Written = ParamSpec("Written")
 
 
 class ArtifactDrift(Exception):
@@ -25,7 +28,7 @@ class PackageStore:
 
     folder: Path
     link: ServerLink
-    fetching: dict[str, asyncio.Lock] = field(default_factory=dict)
+    laying_out: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def lay_out(self, version_id: str) -> Path:
         """The folder with a version's files, every one of them verified now.
@@ -33,12 +36,12 @@ class PackageStore:
         Raises ArtifactDrift, OSError, and ServerUnreachable and TokenRefused where something has to be fetched.
         """
         place = self.folder / version_id
-        kept = await asyncio.to_thread(_kept_list, place)
-        if kept is None or not await asyncio.to_thread(_is_whole, kept, place / PACKAGE):
-            # Two services of one version wait for the same files.
-            async with self.fetching.setdefault(version_id, asyncio.Lock()):
+        # Two services of one version wait for the same files, and who comes second finds them there.
+        async with self.laying_out.setdefault(version_id, asyncio.Lock()):
+            kept = await asyncio.to_thread(_kept_list, place)
+            if kept is None or not await asyncio.to_thread(_is_whole, kept, place / PACKAGE):
                 files = await self.link.files(version_id)
-                await asyncio.to_thread(_keep_list, place, files)
+                await _to_its_end(_keep_list, place, files)
                 await self._fetch(await asyncio.to_thread(_missing, files, place / PACKAGE), place)
         return place / PACKAGE
 
@@ -55,7 +58,18 @@ class PackageStore:
             arriving = place / ARRIVING / file.sha256
             arriving.parent.mkdir(parents=True, exist_ok=True)
             await self.link.download(file, arriving)
-            await asyncio.to_thread(_put_in_place, file, arriving, place / PACKAGE / _safe(file.path))
+            await _to_its_end(_put_in_place, file, arriving, place / PACKAGE / _safe(file.path))
+
+
+async def _to_its_end(write: Callable[Written, None], *args: Written.args, **kwargs: Written.kwargs) -> None:
+    """In a thread, which goes on where its caller is cancelled: nobody else may be let at what it writes before."""
+    writing = asyncio.create_task(asyncio.to_thread(write, *args, **kwargs))
+    try:
+        await asyncio.shield(writing)
+    finally:
+        while not writing.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({writing})
 
 
 def _put_in_place(file: RemoteFile, arriving: Path, target: Path) -> None:

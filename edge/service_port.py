@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
+from edge.dialogue import Dialogue
+
 CHUNK_BYTES = 64 * 1024
 CONNECTIONS = 512
-# How long an instance may take for the rest of its answer once a client has said everything it will say.
-LISTENING_SECONDS = 60.0
-# After which silence what it was told then is the whole answer: an instance keeps the connection for a next question.
-QUIET_SECONDS = 2.0
+# How often it is looked whether a client that has said everything has its whole answer.
+LOOK_SECONDS = 0.1
 LEAVE_SECONDS = 2.0
 # How long a client may take for its first head: until then it has a connection that somebody else may need.
 HEAD_SECONDS = 15.0
@@ -86,6 +86,7 @@ class ServicePort:
         try:
             async with asyncio.timeout(None) as deadline:
                 turns = Turns(deadline, 2 * self.timeout_seconds + MARGIN_SECONDS)
+                turns.note_question(head)
                 await _pass_through(turns, reader, writer, instance_reader, instance_writer)
         finally:
             instance_writer.close()
@@ -97,19 +98,23 @@ class Turns:
     def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
         self._deadline = deadline
         self._seconds = seconds
-        self.is_asking = False
-        # How many pieces of answers there were.
-        self.answered = 0
-        self.note_question()
+        self._is_asking = False
+        self._dialogue = Dialogue()
 
-    def note_question(self) -> None:
-        if not self.is_asking:
-            self.is_asking = True
+    @property
+    def is_answered(self) -> bool:
+        # Also what is no question, as a head that is too long, has its answer.
+        return not self._is_asking and self._dialogue.is_answered
+
+    def note_question(self, data: bytes) -> None:
+        self._dialogue.ask(data)
+        if not self._is_asking:
+            self._is_asking = True
             self._prolong()
 
-    def note_answer(self) -> None:
-        self.is_asking = False
-        self.answered += 1
+    def note_answer(self, data: bytes) -> None:
+        self._dialogue.answer(data)
+        self._is_asking = False
         self._prolong()
 
     def _prolong(self) -> None:
@@ -157,9 +162,7 @@ async def _pass_through(
     try:
         await asyncio.wait({asking, answering}, return_when=asyncio.FIRST_COMPLETED)
         if not answering.done() and asking.exception() is None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LISTENING_SECONDS):
-                    await _hear_out(turns, answering, client_writer)
+            await _hear_out(turns, answering, client_writer)
         elif not asking.done() and answering.exception() is None:
             asking.cancel()
             await asyncio.wait({asking})
@@ -173,19 +176,18 @@ async def _pass_through(
 async def _hear_out(turns: Turns, answering: "asyncio.Task[None]", client_writer: asyncio.StreamWriter) -> None:
     """Whoever has said everything still listens; told of that, the instance would break its answer off.
 
-    Most of them are gone, which only shows where there is more to tell them: so it ends when the answer does.
+    Most of them are gone, which only shows where there is more to tell them: so it ends when all is answered.
     """
     while not answering.done():
-        answered = turns.answered
-        await asyncio.wait({answering}, timeout=QUIET_SECONDS)
         has_taken_all = client_writer.transport.get_write_buffer_size() == 0
-        if not turns.is_asking and turns.answered == answered and has_taken_all:
+        if turns.is_answered and has_taken_all:
             return
+        await asyncio.wait({answering}, timeout=LOOK_SECONDS)
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[], None]) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[bytes], None]) -> None:
     while chunk := await reader.read(CHUNK_BYTES):
-        note()
+        note(chunk)
         writer.write(chunk)
         await writer.drain()
 

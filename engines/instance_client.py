@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
@@ -62,11 +64,11 @@ class InstanceClient:
         """Raises InstanceGone and AnswerTooLarge. The room is taken before more than a small answer is read."""
         has_begun = False
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(self._timeout_seconds) as deadline:
                 connection = await self._link.connect()
                 has_begun = True
                 try:
-                    return await self._exchange(connection, request, room)
+                    return await self._exchange(connection, request, room, deadline)
                 finally:
                     # One whose answer was not read to its end is closed.
                     self._link.give_back(connection)
@@ -74,7 +76,7 @@ class InstanceClient:
             raise InstanceGone(str(failure) or type(failure).__name__, may_have_begun=has_begun) from failure
 
     async def _exchange(
-        self, connection: InstanceConnection, request: InstanceRequest, room: AnswerRoom
+        self, connection: InstanceConnection, request: InstanceRequest, room: AnswerRoom, deadline: asyncio.Timeout
     ) -> InstanceAnswer:
         connection.send(self._head(request) + request.body, is_bodyless=request.method == "HEAD")
         await connection.read_head()
@@ -84,7 +86,8 @@ class InstanceClient:
             if len(body) > self._max_answer_bytes:
                 raise AnswerTooLarge(self._max_answer_bytes)
             if len(body) > SMALL_ANSWER_BYTES:
-                await room.take()
+                with _suspended(deadline):
+                    await room.take()
         return InstanceAnswer(connection.status, bytes(body))
 
     def _head(self, request: InstanceRequest) -> bytes:
@@ -97,3 +100,14 @@ class InstanceClient:
             f"host: {address.host.decode()}",
         )
         return "\r\n".join((*lines, "", "")).encode("latin-1")
+
+
+@contextmanager
+def _suspended(deadline: asyncio.Timeout) -> Iterator[None]:
+    """The time in here is ours: an instance that answers is not to be given up for it."""
+    loop = asyncio.get_running_loop()
+    when, began_at = deadline.when(), loop.time()
+    deadline.reschedule(None)
+    yield
+    if when is not None:
+        deadline.reschedule(when + loop.time() - began_at)

@@ -77,12 +77,13 @@ class Agenda:
         busy: Collection[UUID],
     ) -> list[Record]:
         """Rows of `db.service`. `heard` are the ids that notifications named, `changed` those of instances, `busy` the
-        services with a step under way.
+        services with a step under way. What is no id may mean any service: then all are looked at.
         """
         free = self._postponed.difference(busy)
         self._postponed -= free
-        named = {*free, *map(UUID, heard), *await self._services(changed)}
-        match scope:
+        ids = _ids(heard)
+        named = {*free, *(ids or ()), *await self._services(changed)}
+        match Scope.ALL if ids is None else scope:
             case Scope.NONE:
                 return await service.reconciled_of(self._pool, named) if named else []
             case Scope.UNSETTLED:
@@ -94,3 +95,11 @@ class Agenda:
 
     async def _services(self, changed: Collection[str]) -> set[UUID]:
         return await service_instance.services_of(self._pool, [*map(UUID, changed)]) if changed else set()
+
+
+def _ids(heard: Collection[str]) -> set[UUID] | None:
+    """None where one is no id."""
+    try:
+        return {UUID(each) for each in heard}
+    except ValueError:
+        return None

@@ -6,7 +6,7 @@ from typing import Any
 from asyncpg import Record
 
 from artifacts import worker_thread
-from artifacts.input_validator import NotCompiled, body_schema, validator_of
+from artifacts.input_validator import Compiler, NotCompiled, body_schema
 from db import model_version, service_configuration
 from resolvers.errors import Refusal, invalid
 from resolvers.transaction import Transaction
@@ -36,21 +36,22 @@ async def check_violations_of(unit: Transaction, row: Record) -> list[Refusal]:
 
 def _violations(version: Record, path: Sequence[str]) -> list[Refusal]:
     name = f"{version['model_name']} {version['version']}"
+    compiler = Compiler()
     return [
         invalid(
             f"{name} declares a schema for {api['url']} that no input can be held to: {flaw}.", path=path, hint=HINT
         )
         for api in version["apis"]
-        if (flaw := _flaw(api)) is not None
+        if (flaw := _flaw(api, compiler)) is not None
     ]
 
 
-def _flaw(api: Api) -> str | None:
+def _flaw(api: Api, compiler: Compiler) -> str | None:
     schema = body_schema(api)
     if schema is None:
         return None
     try:
-        validator_of(schema)
+        compiler.validator_of(schema)
     except NotCompiled as error:
         return str(error)[:LONGEST_REASON]
     return None

@@ -195,7 +195,7 @@ class Gateway:
             entry, draw = await self._draw(call, failed)
             route = entry.route
             if draw is None:
-                raise not_ready(route.status, call.version)
+                raise _not_ready(entry, call.version)
             if route.policy.checks_inputs:
                 await self._check(call, route, draw, body())
             if draw.link.in_flight >= self._max_in_flight:
@@ -210,7 +210,7 @@ class Gateway:
                 call.failure = FailureReason.CONNECTION
                 call.leave()
                 if failed is not None:
-                    raise not_ready(route.status, call.version) from error
+                    raise _not_ready(entry, call.version) from error
                 failed = draw
 
     async def _draw(self, call: Call, failed: Draw | None) -> tuple[Entry, Draw | None]:
@@ -241,6 +241,12 @@ class Gateway:
         if self._instance_header is not None:
             headers.append((self._instance_header, call.draw.link.instance_id.encode()))
         return headers
+
+
+def _not_ready(entry: Entry, version: str | None) -> PredictionRefused:
+    """Names the version that was asked for only where it is one of the service's."""
+    is_ours = version is not None and entry.runs(version)
+    return not_ready(entry.route.status, version if is_ours else None)
 
 
 class _Side(Protocol):

@@ -13,7 +13,8 @@ import orjson
 import structlog
 from jsonschema_rs import Draft202012Validator
 
-from artifacts.input_validator import NotCompiled, body_schema, validator_of
+from artifacts.input_validator import Compiler, NotCompiled, body_schema
+from artifacts.json_node import json_pointer
 from server.declared_api import Api, DeclaredApis
 from server.lookup_cache import LookupCache
 from server.prediction_refusal import InputProblem
@@ -42,7 +43,7 @@ class BodyCheck:
         except orjson.JSONDecodeError:
             return (NO_JSON,)
         found = islice(self.validator.iter_errors(value), MOST_PROBLEMS)
-        return [InputProblem(_pointer(error.instance_path), error.message[:LONGEST_MESSAGE]) for error in found]
+        return [InputProblem(json_pointer(error.instance_path), error.message[:LONGEST_MESSAGE]) for error in found]
 
 
 class InputChecks:
@@ -64,10 +65,11 @@ class InputChecks:
         return next((check for check in checks if check.method == method and check.path.fullmatch(said)), None)
 
     async def _compiled(self, workspace_id: UUID, version_id: str) -> Sequence[BodyCheck]:
+        compiler = Compiler()
         return [
             check
             for api in await self._apis.of(workspace_id, version_id)
-            if (check := _check_of(api, version_id)) is not None
+            if (check := _check_of(api, version_id, compiler)) is not None
         ]
 
 
@@ -80,17 +82,13 @@ def _parts(url: str) -> Sequence[str]:
     return re.split(r"(\{[^{}/]*\})", url)
 
 
-def _check_of(api: Api, version_id: str) -> BodyCheck | None:
+def _check_of(api: Api, version_id: str, compiler: Compiler) -> BodyCheck | None:
     schema = body_schema(api)
     if schema is None:
         return None
     try:
-        validator = validator_of(schema)
+        validator = compiler.validator_of(schema)
     except NotCompiled as error:
         log.warning("input is not checked", model_version=version_id, url=api["url"], reason=str(error))
         return None
     return BodyCheck(api["method"], path_pattern(api["url"]), validator)
-
-
-def _pointer(path: Sequence[str | int]) -> str:
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)

@@ -28,9 +28,12 @@ def split_path(scope: Scope) -> tuple[str, str]:
 
 def named_version(target: str) -> str | None:
     """The version that is asked for by the Open Inference Protocol; the path is read as an instance reads it."""
-    if not target.startswith(PROTOCOL_PREFIX):
+    path = target.partition("?")[0]
+    if "%" in path:
+        path = unquote(path)
+    if not path.startswith(PROTOCOL_PREFIX):
         return None
-    match [part for part in unquote(target.partition("?")[0]).split("/") if part]:
+    match [part for part in path.split("/") if part]:
         case ["v2", "models", _, "versions", version, *_]:
             return version
     return None

@@ -50,9 +50,12 @@ class Entry:
 
     def named(self, version: str) -> Sequence[Choice]:
         """Those of a version. One that does not run here is for whoever answers to refuse: the path may be its own."""
-        if all(target.version != version for target in self.route.targets):
+        if not self.runs(version):
             return self.choices
         return [choice for choice in self.ready if choice.target.version == version]
+
+    def runs(self, version: str) -> bool:
+        return any(target.version == version for target in self.route.targets)
 
 
 class RouteTable:

@@ -2,11 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
 
 from db import batch_row, batch_run
 from db.batch_row import NewRow
 from db.connection import Pool
-from engines.instance_client import SMALL_ANSWER_BYTES, InstanceClient, InstanceRequest
+from engines.instance_client import MORE_SECONDS, SMALL_ANSWER_BYTES, InstanceClient, InstanceGone, InstanceRequest
 from engines.instance_link import Link
 from resolvers.batch_file import ByteBudget
 from resolvers.batch_journal import FLUSH_LENGTH, BatchJournal
@@ -47,6 +50,44 @@ async def test_a_large_answer_waits_till_another_is_written_and_a_small_one_does
         assert not asked.done()
         await first.give_back()
         assert (await asked).body == answer.body
+    link.close()
+
+
+async def test_an_instance_is_not_held_to_the_time_in_which_we_wait_for_room(start: Start, package: Path) -> None:
+    write_code(package, LARGE)
+    instance = start(engine="PYTORCH")
+    link = Link("one", f"unix:{instance.socket_path}")
+    client = InstanceClient(link, timeout_seconds=2 - MORE_SECONDS, max_answer_bytes=2**20)
+    request = InstanceRequest("POST", "/", "application/json", b'{"length": %d}' % (12 * SMALL_ANSWER_BYTES))
+    answers = ByteBudget(1)
+    async with asyncio.timeout(60), answers.room(1) as first, answers.room(1) as second:
+        await first.take()
+        asked = asyncio.create_task(client.ask(request, second))
+        await asyncio.wait({asked}, timeout=3)
+        assert not asked.done()
+        await first.give_back()
+        assert (await asked).status == 200
+    link.close()
+
+
+async def test_an_instance_that_stalls_once_there_is_room_is_given_up() -> None:
+    is_over = asyncio.Event()
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n" + bytes(2 * SMALL_ANSWER_BYTES))
+        await is_over.wait()
+        writer.close()
+
+    with TemporaryDirectory() as directory:
+        server = await asyncio.start_unix_server(stall, f"{directory}/stalls")
+        link = Link("one", f"unix:{directory}/stalls")
+        client = InstanceClient(link, timeout_seconds=1 - MORE_SECONDS, max_answer_bytes=2**20)
+        async with asyncio.timeout(30), server, ByteBudget(1).room(1) as room:
+            with pytest.raises(InstanceGone, match="TimeoutError") as gone:
+                await client.ask(InstanceRequest("POST", "/", "application/json", b"{}"), room)
+            assert gone.value.may_have_begun
+            is_over.set()
     link.close()
 
 

@@ -75,6 +75,7 @@ def test_what_a_rule_fills_and_leaves_out_is_told(
         {"type": "object"},
         record(x=ANY, y={"type": ["int", "null"]}),
         {"properties": {"a": ANY}, "additionalProperties": {"type": "number"}},
+        {"properties": {"a": ANY}, "additionalProperties": ANY},
         {"properties": {"a": ANY}, "patternProperties": {"^[xy]$": ANY}},
         {"anyOf": [record(x=ANY), record(a=ANY)]},
         {"required": True, "properties": {"x": ANY, "y": ANY}},

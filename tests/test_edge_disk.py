@@ -6,10 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import IO
+
+import pytest
 
 from edge import agent_lock
 from edge.options import Options, keep, read_options
@@ -67,13 +71,29 @@ def test_a_newer_agent_leaves_the_folder_of_one_that_runs(tmp_path: Path) -> Non
     assert not running.is_dir()
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Whatever is hashed waits until it is let go on, as a large file does for the disk."""
+
+    has_begun: threading.Event = field(default_factory=threading.Event)
+    may_go_on: threading.Event = field(default_factory=threading.Event)
+
+    def digest(self, file: IO[bytes], algorithm: str) -> "hashlib._Hash":
+        self.has_begun.set()
+        assert self.may_go_on.wait(30)
+        return hashlib.new(algorithm, file.read())
+
+
 @asynccontextmanager
-async def giving(content: bytes) -> AsyncIterator[ServerLink]:
-    """A server with one version of one file, whatever is asked for."""
+async def giving(content: bytes, lists: list[bytes] | None = None) -> AsyncIterator[ServerLink]:
+    """A server with one version of one file, whatever is asked for; `lists` gets the requests for its list."""
 
     async def give(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        body = json.dumps({"files": [asdict(listed)]}).encode() if b"/edge/" in head else content
+        is_list = b"/edge/" in head
+        if is_list and lists is not None:
+            lists.append(head)
+        body = json.dumps({"files": [asdict(listed)]}).encode() if is_list else content
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
         await writer.drain()
         writer.close()
@@ -95,7 +115,33 @@ async def test_a_file_that_is_fetched_by_one_who_is_no_longer_waited_for_is_ther
 
 async def test_two_services_of_a_version_wait_for_the_same_files(tmp_path: Path) -> None:
     content = os.urandom(3 * 1024 * 1024)
-    async with giving(content) as link:
+    lists: list[bytes] = []
+    async with giving(content, lists) as link:
         store = PackageStore(tmp_path, link)
         laid_out = await asyncio.gather(*(store.lay_out("1") for _ in range(3)))
     assert {(package / "model.m").read_bytes() for package in laid_out} == {content}
+    # The second could do without the server, had that gone away meanwhile.
+    assert len(lists) == 1
+
+
+async def test_who_is_no_longer_waited_for_ends_what_it_writes_before_another_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = Pause()
+    async with giving(b"a model") as link:
+        store = PackageStore(tmp_path, link)
+        with monkeypatch.context() as patched:
+            patched.setattr(hashlib, "file_digest", pause.digest)
+            first = asyncio.create_task(store.lay_out("1"))
+            assert await asyncio.to_thread(pause.has_begun.wait, 30)
+            second = asyncio.create_task(store.lay_out("1"))
+            for _ in range(3):
+                first.cancel()
+                for _ in range(20):
+                    await asyncio.sleep(0)
+            assert not first.done()
+            pause.may_go_on.set()
+            await asyncio.wait({first})
+        assert first.cancelled()
+        assert (tmp_path / "1" / "package" / "model.m").read_bytes() == b"a model"
+        assert await second == tmp_path / "1" / "package"

@@ -1,7 +1,7 @@
 """The port of an edge service, before an instance that is a plain socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -85,3 +85,76 @@ async def test_whoever_is_refused_is_told_nothing_of_the_package() -> None:
         answer = await client.get(f"http://127.0.0.1:{port.port}/")
     assert answer.status_code == 503
     assert answer.json() == {"code": "SERVICE_NOT_RUNNING", "message": "The service is not ready."}
+
+
+def chunked(*chunks: bytes) -> bytes:
+    return b"".join(b"%x;a=b\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b"")).removesuffix(b"\r\n")
+
+
+CHUNKED = b"Transfer-Encoding: Chunked\r\n\r\n" + chunked(HEAD, b"more") + b"Trailer: x\r\n\r\n"
+QUESTION_WITH_BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(HEAD) + HEAD
+# What is asked, and what of the answers comes at once and what after a while.
+DIALOGUES = {
+    "two questions": (HEAD + HEAD, (ANSWER, ANSWER)),
+    "an answer in pieces": (HEAD, (ANSWER[:10], ANSWER[10:-1], ANSWER[-1:])),
+    "bodies of known length": (QUESTION_WITH_BODY + b"\r\n" + HEAD, (ANSWER, ANSWER)),
+    "bodies in chunks": (
+        b"POST / HTTP/1.1\r\n" + CHUNKED + HEAD,
+        (b"HTTP/1.1 200 OK\r\n" + CHUNKED[:-4], CHUNKED[-4:], ANSWER),
+    ),
+    "answers without a body": (
+        b"HEAD / HTTP/1.1\r\n\r\n" + HEAD + HEAD,
+        (ANSWER[:-2], b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", ANSWER),
+    ),
+}
+
+
+@asynccontextmanager
+async def hesitating(
+    folder: Path, asked: bytes, answers: Sequence[bytes], pause_seconds: float
+) -> AsyncIterator[ServicePort]:
+    """A port whose instance answers piece by piece, keeps the connection, and leaves as soon as its client does."""
+    has_left = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(len(asked))
+        leaving = asyncio.create_task(reader.read())
+        for piece in answers:
+            writer.write(piece)
+            if (await asyncio.wait({leaving}, timeout=pause_seconds))[0]:
+                break
+        await leaving
+        writer.close()
+        await writer.wait_closed()
+        has_left.set()
+
+    async with await asyncio.start_unix_server(answer, folder / "socket"), opened(folder / "socket") as port:
+        yield port
+        async with asyncio.timeout(10):
+            await has_left.wait()
+
+
+async def heard_after_saying_all(port: ServicePort, asked: bytes) -> bytes:
+    """What a client is told that ends its side at once, until the port ends the other."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port.port)
+    writer.write(asked)
+    writer.write_eof()
+    async with asyncio.timeout(15):
+        heard = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return heard
+
+
+@pytest.mark.parametrize(("asked", "answers"), DIALOGUES.values(), ids=DIALOGUES.keys())
+async def test_a_client_that_has_said_all_is_told_all_and_let_go(
+    tmp_path: Path, asked: bytes, answers: Sequence[bytes]
+) -> None:
+    async with hesitating(tmp_path, asked, answers, pause_seconds=0.3) as port:
+        assert await heard_after_saying_all(port, asked) == b"".join(answers)
+
+
+async def test_nor_does_it_lose_an_answer_that_takes_some_seconds(tmp_path: Path) -> None:
+    answers = (ANSWER, ANSWER[:10], ANSWER[10:])
+    async with hesitating(tmp_path, HEAD + HEAD, answers, pause_seconds=4.5) as port:
+        assert await heard_after_saying_all(port, HEAD + HEAD) == ANSWER + ANSWER

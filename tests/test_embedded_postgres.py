@@ -15,6 +15,7 @@ import pytest
 
 from server.embedded_postgres import CHECKOUT, EmbeddedPostgres
 from server.failure import StartFailure
+from server.postgres_directory import PostgresDirectory
 from server.postgres_launcher import CAP_DAC_OVERRIDE
 from tests.deadline import eventually
 
@@ -222,7 +223,7 @@ async def test_a_root_that_cannot_be_written_is_told_in_one_line(tmp_path: Path)
 
 async def test_others_cannot_reach_the_server(root: Path) -> None:
     async with server(root):
-        assert (root / "socket").stat().st_mode & 0o077 == 0
+        assert (PostgresDirectory(root).socket_root / "socket").stat().st_mode & 0o077 == 0
         assert (root / "cluster").stat().st_mode & 0o077 == 0
         assert root.stat().st_mode & 0o007 == 0
 

@@ -31,6 +31,10 @@ async def drawn(home: House, path: str, count: int = 20) -> Counter[str]:
         ("/v2/models/iris/versions/1.0.0", "1.0.0"),
         ("/v2/models/iris/versions/1.0.0/ready?a=/b", "1.0.0"),
         ("/v2//models/iris/versions/1%2e0.0/infer/", "1.0.0"),
+        ("/v%32/models/iris/versions/1.0.0/infer", "1.0.0"),
+        ("/%762%2Fmodels/iris/versions/1.0.0?x=%2F", "1.0.0"),
+        ("/?x=/v%32/models/iris/versions/1.0.0", None),
+        ("/%2Fv2/models/iris/versions/1.0.0", None),
         ("/v2/models/iris/infer?versions/1.0.0", None),
         ("/v2/models/versions/1.0.0/infer", None),
         ("/v2/models/iris/versions", None),
@@ -51,6 +55,7 @@ async def test_a_version_that_is_named_is_asked_whatever_its_weight(home: House,
     await home.swap(service("svc_one", targets=targets))
     assert await drawn(home, INFER.format("1.0.0")) == {"ver_1": 20}
     assert await drawn(home, INFER.format("1.0.1") + "?x=1") == {"ver_2": 20}
+    assert await drawn(home, "/v%32/models/iris/versions/1.0.1/infer") == {"ver_2": 20}
     by_weight = {f"ver_{number}" for number, weight in enumerate(weights, 1) if weight}
     for path in ("/", "/v2/models/iris/infer", INFER.format("3.0.0")):
         assert set(await drawn(home, path)) == by_weight
@@ -66,6 +71,17 @@ async def test_no_other_version_answers_for_one_that_is_not_ready(home: House) -
         assert await refusal(response) == (503, RefusalCode.SERVICE_NOT_READY)
     assert replica.calls == 0
     assert await answered(home, INFER.format("1.0.0")) == 200
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_a_version_that_the_service_does_not_run_is_not_called_one_of_its_own(home: House, is_gone: bool) -> None:
+    places = [Instance("ins_gone", f"unix:{home.directory}/gone")] if is_gone else []
+    await home.swap(service("svc_one", targets=[target("ver_1", 100, *places, number="1.0.0")]))
+    for version, what in (("9.9.9", "instance"), ("1.0.0", "instance of version 1.0.0")):
+        async with home.call(INFER.format(version)) as response:
+            assert await refusal(response) == (503, RefusalCode.SERVICE_NOT_READY)
+            told = (await response.json())["message"]
+            assert told == f"The service has no {what} that is ready; its status is RUNNING."
 
 
 async def test_another_replica_of_the_version_that_is_named_is_tried_and_none_of_another(home: House) -> None:

@@ -88,12 +88,20 @@ async def test_the_version_that_is_drawn_is_the_one_that_says(home: House) -> No
         {"request_schema": {"$ref": "#"}},
         {"request_schema": {"type": "array", "minItems": "many"}},
         {"request_schema": {"pattern": "(?=lookahead)"}},
+        {"request_schema": {"type": "array", "items": {"pattern": r"\p{L}{200}"}}},
     ],
 )
 async def test_what_is_not_declared_as_json_is_not_checked(home: House, api: dict[str, Any]) -> None:
     await home.one(checks_inputs=True)
     home.apis.declare("ver_1", api)
     assert await answered(home, "/") == 200
+
+
+async def test_the_schemas_of_a_version_share_the_number_of_patterns(home: House) -> None:
+    await home.one(checks_inputs=True)
+    schema = {"type": "array", "items": {"patternProperties": {f"^{number}": {} for number in range(30)}}}
+    home.apis.declare("ver_1", {"request_schema": schema}, {"request_schema": schema, "url": "/b"})
+    assert [(await refused(home, b"{}"))[0], await answered(home, "/b")] == [400, 200]
 
 
 async def test_nothing_is_checked_unless_asked_for(home: House) -> None:

@@ -134,6 +134,7 @@ async def test_a_version_that_services_run_is_not_deleted_and_they_are_named(api
     services = [await deploy(api, name, target(deployable)) for name in ("first", "second")]
     await act(api, "stopService", "second")
     await api.service_in("second", "STOPPED")
+    await api.service_in("first", "RUNNING")
     (error,) = await refused(api, "deleteModelVersion", modelVersion=named(deployable))
     assert (error["__typename"], error["code"], error["path"]) == ("InUseError", "IN_USE", ["modelVersion"])
     assert error["users"] == [

@@ -43,11 +43,19 @@ CODE = b"""from model_service.onnx_model_service import OnnxServingBaseService
 
 
 class Prices(OnnxServingBaseService):
+    def __init__(self, model_name, model_path):
+        super().__init__(model_name, model_path)
+        self.field = self.load("price")
+
+    def load(self, name):
+        # Another one than the base class's.
+        return name
+
     def _preprocess(self, data):
         return {"houses": [[data["rooms"], data["area"]]]}
 
     def _postprocess(self, data):
-        return {"price": data["price"][0][0]}
+        return {self.field: data["price"][0][0]}
 """
 HOUSE_SCHEMA: dict[str, object] = {
     "type": "object",

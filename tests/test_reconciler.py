@@ -1,11 +1,20 @@
 """Which services are looked at: the one that a notification names at once, the others now and then."""
 
-import pytest
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+import psutil
+import pytest
+from structlog.testing import capture_logs
+
+from db import service
 from db.connection import Pool
 from resolvers import agenda
 from tests.api import Api, wait_for
-from tests.services import ECHO, act, deploy, import_version, package, target
+from tests.services import ECHO, act, deploy, events_of, import_version, key_of, package, pids, running, target
 
 # As if it ran, so that only a look at it shows that nothing does: it is given an instance.
 SETTLE = "UPDATE service SET status = 'RUNNING', desired_state = 'RUNNING' WHERE name = $1"
@@ -16,6 +25,18 @@ JOIN service ON service.id = service_instance.service_id
 WHERE service.name = $1
 """
 DEAFEN = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'modelyard listener'"
+NOTIFY = "SELECT pg_notify('modelyard_service', $1)"
+# Only a step that has something to write down needs the service's row to itself.
+DIFFER = "UPDATE service SET progress = 0.5 WHERE name = 'iris'"
+HOLD = "UPDATE service SET revision = revision + 1 WHERE name = 'iris'"
+IS_HELD = """
+SELECT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database()
+    AND wait_event_type = 'Lock'
+    AND query = $1
+)
+"""
 NEVER_SECONDS = 3600.0
 
 
@@ -79,5 +100,57 @@ async def test_all_are_looked_at_after_a_while_without_hearing(pool: Pool, api: 
 @pytest.mark.usefixtures("rarely")
 async def test_a_notification_that_names_no_service_has_all_looked_at(pool: Pool, api: Api) -> None:
     await settled(api)
-    await pool.execute("NOTIFY modelyard_service, 'iris'")
-    await wait_for(lambda: is_looked_at(pool))
+    with capture_logs() as logs:
+        await pool.execute("NOTIFY modelyard_service, 'iris'")
+        await wait_for(lambda: is_looked_at(pool))
+    assert [line for line in logs if line["log_level"] not in ("debug", "info")] == []
+
+
+async def running_unheard_of(api: Api) -> dict[str, Any]:
+    """The service iris, RUNNING, of which nothing is left to hear; and another, at rest."""
+    version = await import_version(api, package(ECHO))
+    iris = await running(api, "iris", target(version))
+    await deploy(api, "later", target(version))
+    await stop(api, "later")
+    return iris
+
+
+async def has_died(api: Api, iris: Mapping[str, Any]) -> bool:
+    """Whether it was seen to have lost an instance."""
+    return "SERVICE_INSTANCE_DIED" in await events_of(api, iris)
+
+
+@pytest.mark.usefixtures("rarely")
+async def test_a_service_of_which_an_instance_dies_is_looked_at_at_once(api: Api, data_dir: Path) -> None:
+    iris = await running_unheard_of(api)
+    (pid,) = pids(data_dir)
+    os.kill(pid, signal.SIGKILL)
+    await wait_for(lambda: has_died(api, iris), within_seconds=10)
+    await api.service_in("iris", "RUNNING")
+
+
+@pytest.mark.usefixtures("rarely")
+async def test_a_service_that_is_named_during_its_step_is_looked_at_again_after_it(
+    pool: Pool, api: Api, data_dir: Path
+) -> None:
+    iris = await running_unheard_of(api)
+    (pid,) = pids(data_dir)
+    await pool.execute(SETTLE, "later")
+    later = await pool.fetchval("SELECT id FROM service WHERE name = 'later'")
+
+    async def is_gone() -> bool:
+        return not psutil.pid_exists(pid)
+
+    await pool.execute(DIFFER)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(HOLD)
+        await pool.execute(NOTIFY, str(key_of(iris)))
+        await wait_for(lambda: pool.fetchval(IS_HELD, service.LOCK))
+        # The step has seen the instance, and that it is ready.
+        os.kill(pid, signal.SIGKILL)
+        await wait_for(is_gone)
+        await pool.execute(NOTIFY, str(later))
+        # The round that heard of the end, or one before, has passed iris over.
+        await wait_for(lambda: pool.fetchval(INSTANCES, "later"))
+    await wait_for(lambda: has_died(api, iris), within_seconds=10)
+    await api.service_in("iris", "RUNNING")

@@ -208,3 +208,27 @@ def test_tabular_code_may_replace_one_step_of_the_default(package: Path, start: 
         """,
     )
     assert ask(start("model.m"), SETOSA).json() == {"data": {"flowers": ["SETOSA"]}}
+
+
+def test_tabular_code_may_have_a_load_of_its_own(package: Path, start: Start) -> None:
+    joblib.dump(iris_classifier(), package / "model.m")
+    (package / "names.txt").write_text("Iris")
+    write_code(
+        package,
+        """
+        from model_service.python_model_service import XgSklServingBaseService
+
+        class Service(XgSklServingBaseService):
+            def __init__(self, model_path):
+                super().__init__(model_path)
+                self.encoding = "utf-8"
+                self.genus = self.load("names.txt")
+
+            def load(self, path):
+                return open(path, encoding=self.encoding).read()
+
+            def _postprocess(self, data):
+                return [f"{self.genus} {value}" for value in data]
+        """,
+    )
+    assert ask(start("model.m"), SETOSA).json() == {"data": {"resp_data": ["Iris setosa"]}}

@@ -15,16 +15,26 @@ from tests.packages import import_package, mxnet_package
 from tests.services import deploy, target
 from tests.test_service_action import put_into
 
-CHECKED, UNCHECKED, REFERRING = "0.0.1", "0.0.2", "0.0.3"
+CHECKED, UNCHECKED, REFERRING, COSTLY = "0.0.1", "0.0.2", "0.0.3", "0.0.4"
 PATTERN = {"type": "object", "properties": {"id": {"type": "string", "pattern": "(?=a)"}}}
+LARGE = {"type": "object", "properties": {str(n): {"type": "string", "pattern": r"\p{L}{200}"} for n in range(50)}}
 TREE = {"type": "object", "properties": {"below": {"$ref": "#"}}}
+
+TWO_APIS = """
+UPDATE model_version
+SET apis = json_build_array(
+    (apis -> 0)::jsonb || jsonb_build_object('url', '/a', 'request_schema', $2::jsonb),
+    (apis -> 0)::jsonb || jsonb_build_object('url', '/b', 'request_schema', $2::jsonb)
+)
+WHERE version = $1
+"""
 
 
 @pytest.fixture
 async def api(pool: Pool, database_url: str, data_dir: Path) -> AsyncIterator[Api]:
-    """Of a server with three versions of the model iris, and nobody who runs what is deployed."""
+    """Of a server with four versions of the model iris, and nobody who runs what is deployed."""
     async with running_server(pool, database_url, data_dir) as importing:
-        for schema in (batches.ROW_SCHEMA, PATTERN, TREE):
+        for schema in (batches.ROW_SCHEMA, PATTERN, TREE, LARGE):
             await import_package(importing.client(), mxnet_package(apis=batches.apis(schema)))
         await pool.execute("UPDATE model_version SET ai_engine = 'SCIKIT_LEARN', runtime = 'python3.11'")
     async with running_server(pool, database_url, data_dir, worker=Placement.NONE) as server:
@@ -52,6 +62,21 @@ async def test_a_schema_that_nothing_can_be_held_to_is_told_at_deployment(api: A
     assert messages[1].endswith("it refers to '#'.")
     await deploy(api, "unchecked", *targets)
     await deploy(api, "checked", target(CHECKED), checksInputs=True)
+
+
+async def test_patterns_that_are_costly_to_compile_are_told_at_deployment(api: Api) -> None:
+    wanted = {"name": "iris", "targets": [target(COSTLY)], "checksInputs": True}
+    ((path, message),) = await refuse(api, "deployRealTimeService", **wanted)
+    assert path == ["checksInputs"]
+    assert 'at /properties/0/pattern, the pattern "\\\\p{L}{200}" is too large' in message
+
+
+async def test_the_patterns_of_all_apis_of_a_version_are_counted(api: Api) -> None:
+    await api.pool.execute(TWO_APIS, CHECKED, {"properties": {str(n): {"pattern": "a"} for n in range(26)}})
+    ((_, message),) = await refuse(
+        api, "deployRealTimeService", name="iris", targets=[target(CHECKED)], checksInputs=True
+    )
+    assert "a schema for /b that no input can be held to: there are more than 50 patterns." in message
 
 
 async def test_checks_are_turned_on_only_where_they_can_be_made(api: Api) -> None:

@@ -30,6 +30,16 @@ from artifacts.standard_schema import NotStandard, standard_schema
             {"$ref": "#/$defs/a", "title": "t", "$defs": {"a": {"minimum": 1}}},
             {"allOf": [{"minimum": 1}], "title": "t"},
         ),
+        ({"unevaluatedProperties": {"type": "float"}}, {"unevaluatedProperties": {"type": "number"}}),
+        ({"contentSchema": {"type": "float"}}, {"contentSchema": {"type": "number"}}),
+        (
+            {"unevaluatedProperties": {"$ref": "#/$defs/a"}, "$defs": {"a": {"minimum": 1}}},
+            {"unevaluatedProperties": {"minimum": 1}},
+        ),
+        (
+            {"dependencies": {"a": {"$ref": "#/$defs/a"}, "b": ["a"]}, "$defs": {"a": {"type": "int"}}},
+            {"dependencies": {"a": {"type": "integer"}, "b": ["a"]}},
+        ),
         ({"enum": [{"type": "file"}], "const": {"items": []}}, {"enum": [{"type": "file"}], "const": {"items": []}}),
     ],
 )
@@ -64,6 +74,8 @@ def deep(depth: int) -> dict[str, Any]:
         exploding(30),
         deep(500),
         {"patternProperties": {f"^{n}": {"pattern": "a"} for n in range(26)}},
+        {"unevaluatedProperties": {"patternProperties": {f"^{n}": {} for n in range(51)}}},
+        {"contentSchema": {"$ref": "#"}},
     ],
 )
 def test_what_refers_elsewhere_or_without_an_end_is_told(declared: dict[str, Any]) -> None:

@@ -3,6 +3,14 @@
 -- From the weakest to the strongest, so that the least of several is that of them all.
 CREATE TYPE isolation_level AS ENUM ('NONE', 'USER', 'BUBBLEWRAP');
 
+-- What an agent told in words of its own is not known.
+UPDATE edge_node
+SET isolation = NULL
+WHERE isolation NOT IN ('NONE', 'USER', 'BUBBLEWRAP');
+
+ALTER TABLE edge_node ADD CHECK (isolation IN ('NONE', 'USER', 'BUBBLEWRAP'));
+ALTER TABLE service_instance ADD CHECK (isolation IN ('NONE', 'USER', 'BUBBLEWRAP'));
+
 CREATE OR REPLACE VIEW reading.any_service AS
 SELECT id, workspace_id, name, name COLLATE "C" AS name_key, description, deployment_type, status, status_message,
     progress, desired_state, revision, created_at, created_by, deleted_at, last_configuration_number,

@@ -79,7 +79,8 @@ class InferenceProtocol:
         if question.model_name not in (None, self._name):
             raise _not_found(f"there is no model {question.model_name!r} here, only {self._name!r}")
         if question.model_version not in (None, self._version):
-            raise _not_found(f"there is no version {question.model_version!r} here; {self._version!r} was asked")
+            message = f"there is no version {question.model_version!r} here; the one that answers is {self._version!r}"
+            raise _not_found(message)
         return question
 
     def describe(self, question: Question, *, is_ready: bool) -> Response:

@@ -27,7 +27,8 @@ class GraphServingBaseService(SingleNodeService):
     def __init__(self, model_name: str, model_path: str) -> None:
         super().__init__(model_name, model_path)
         if self._predicts_as(GraphServingBaseService):
-            self.load()
+            # A package's class may have another `load`, which is not ready to be called yet.
+            GraphServingBaseService.load(self)
 
     def load(self) -> GraphModel:
         """The model, loaded once. Raises what its library raises."""

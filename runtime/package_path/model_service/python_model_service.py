@@ -23,7 +23,8 @@ class XgSklServingBaseService(SingleNodeService):
     def __init__(self, model_path: str) -> None:
         super().__init__("", model_path)
         if self._predicts_as(XgSklServingBaseService):
-            self.load()
+            # A package's class may have another `load`, which is not ready to be called yet.
+            XgSklServingBaseService.load(self)
 
     def load(self) -> TabularModel:
         """The model, loaded once. Raises what its library raises."""
