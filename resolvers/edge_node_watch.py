@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
-from uuid import UUID
 
 from asyncpg import Record
 
@@ -31,10 +29,7 @@ async def keep_watching(installation: Installation) -> None:
         awake_at = _now()
         if stood_still:
             present_since = awake_at
-        # Asked from the start on, so that it shows whether the database is there.
-        silent = await _silent(installation)
-        if awake_at - present_since >= lost_seconds:
-            await _lose(installation, silent)
+        await look(installation, judges=awake_at - present_since >= lost_seconds)
 
 
 def _now() -> float:
@@ -42,20 +37,16 @@ def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-async def look(installation: Installation) -> None:
-    """Note every node that has not reported for too long as UNCONNECTED, and have its services looked at."""
-    await _lose(installation, await _silent(installation))
+async def look(installation: Installation, *, judges: bool = True) -> None:
+    """Note every node that has not reported for too long as UNCONNECTED, and have its services looked at.
 
-
-async def _silent(installation: Installation) -> list[UUID]:
-    """The workspaces with such nodes."""
-    return await edge_node.silent_workspaces(installation.pool, installation.rules.edge_node_lost_seconds)
-
-
-async def _lose(installation: Installation, workspace_ids: Iterable[UUID]) -> None:
-    for workspace_id in workspace_ids:
+    Who does not judge only sees whether the database is there.
+    """
+    lost_seconds = installation.rules.edge_node_lost_seconds
+    silent = await edge_node.silent_workspaces(installation.pool, lost_seconds)
+    for workspace_id in silent if judges else ():
         async with transaction(installation.pool, workspace_id, ACTOR) as unit:
-            for node in await edge_node.lose(unit.connection, workspace_id, installation.rules.edge_node_lost_seconds):
+            for node in await edge_node.lose(unit.connection, workspace_id, lost_seconds):
                 await _tell(unit, node)
 
 
