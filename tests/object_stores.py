@@ -35,7 +35,10 @@ def s3_server() -> Iterator[str]:
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         server.start()
         host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
+        url = f"http://{host}:{port}"
+        yield url
+        # Every such server of a process has the same objects.
+        httpx.post(f"{url}/moto-api/reset").raise_for_status()
         server.stop()
 
 
