@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from artifacts.json_node import JsonObject, JsonValue
+from artifacts.json_node import JsonObject, JsonValue, json_pointer
 
 DEPTH_LIMIT = 32
 LEAF_TYPES = ("string", "number", "integer", "boolean")
@@ -91,16 +91,12 @@ def children(schema: JsonObject, pointer: str) -> Iterator[tuple[str, str, JsonV
     properties, items = schema.get("properties"), schema.get("items")
     if isinstance(properties, dict):
         for name, child in properties.items():
-            yield f"{pointer}/properties/{_escaped(name)}", name, child
+            yield f"{pointer}/properties{json_pointer([name])}", name, child
     elif isinstance(items, list):
         for position, child in enumerate(items):
             yield f"{pointer}/items/{position}", "", child
     elif isinstance(items, dict):
         yield f"{pointer}/items", "", items
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 class _Missing:

@@ -139,21 +139,21 @@ def _cause(action: Action) -> str:
 
 async def _restored_number(unit: Transaction, row: Record, asked: int | None) -> int:
     """Raises Refusal."""
-    path, last = ["configurationNumber"], row["last_configuration_number"]
+    last = row["last_configuration_number"]
     number = last - 1 if asked is None else asked
     if asked is None and last == 1:
         raise Refusal(
             ErrorCode.NOT_FOUND, "The service has had no other configuration to go back to.", path=["serviceName"]
         )
     if number == last:
-        raise invalid(f"Configuration {number} is the one that is wanted already.", path=path)
+        raise invalid(f"Configuration {number} is the one that is wanted already.", path=RESTORED_PATH)
     is_possible = 1 <= number <= last
     if (
         not is_possible
         or await service_configuration.find(unit.connection, unit.workspace_id, row["id"], number) is None
     ):
         raise not_found(
-            f"configuration {number} of the service {row['name']!r}", path=path, hint=f"The newest is {last}."
+            f"configuration {number} of the service {row['name']!r}", path=RESTORED_PATH, hint=f"The newest is {last}."
         )
     return number
 
